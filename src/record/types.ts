@@ -1,0 +1,296 @@
+// What happened: one interface, a file per kind of database. Knows no store: locations and stamps are opaque to it.
+import type { BnormalMap } from "../bencode/types.ts";
+import type { OutputId, Plan } from "../plan/types.ts";
+import type { Location, TreeDigest } from "../store/types.ts";
+
+/** A run's name: 16 random hex digits. Also the name of its scratch folder, receipts and live lock. */
+export type RunId = string;
+/** `<run>-<n>`, n counting the executions of the run from 1. */
+export type ExecutionId = string;
+/** Milliseconds since 1970-01-01T00:00:00Z. */
+export type Millis = number;
+
+/** `none` < `bubblewrap` < `container:<image digest>`. */
+export type Isolation = string;
+
+/**
+ * State of a success: `current` is what stands for its output; `lost` means its bytes are gone, `damaged` that they
+ * were changed, `superseded` that another success took its place, `other` that a second tree came while the first's
+ * bytes existed.
+ */
+export type SuccessState = "current" | "lost" | "damaged" | "superseded" | "other";
+
+/** The record's word that an output is done. */
+export interface Success {
+  readonly id: number;
+  readonly output: OutputId;
+  readonly execution: ExecutionId;
+  readonly treeDigest: TreeDigest;
+  readonly location: Location;
+  /** URL of the store that the location is in. */
+  readonly store: string;
+  readonly isolation: Isolation;
+  readonly state: SuccessState;
+  /** Made from bytes that have since been remade otherwise: done as a goal, never staged. */
+  readonly stale: boolean;
+  /** A file-system sync on its host has passed since. */
+  readonly settled: boolean;
+  readonly host: string;
+  /** Boot ID of the host when it was made; "" where the system has none. */
+  readonly boot: string;
+  readonly madeAt: Millis;
+  readonly sizeBytes: number;
+  readonly files: number;
+}
+
+/** Why an execution is not a success. The first four are the run's doing rather than the task's: others may try again. */
+export type FailureKind =
+  | "interrupted"
+  | "timeout"
+  | "memory"
+  | "abandoned" // its engine died
+  | "exit"
+  | "signal"
+  | "not-found"
+  | "no-output"
+  | "bad-output"
+  | "left-process"
+  | "input-damaged"
+  | "no-space"
+  | "engine";
+
+export interface Failure {
+  readonly kind: FailureKind;
+  /** One line: what happened, without the task's name. E.g. "exit 1", "made nothing at $OUTPUT (exit 0)". */
+  readonly message: string;
+  /** What to do, where there is something to say. May have several lines. */
+  readonly hint?: string;
+  readonly exitCode?: number;
+  readonly signal?: string;
+}
+
+/** What an execution used. Undefined where the system does not tell. */
+export interface Resources {
+  readonly maxRssBytes?: number;
+  readonly userMs?: number;
+  readonly systemMs?: number;
+}
+
+export interface Execution {
+  readonly id: ExecutionId;
+  readonly run: RunId;
+  readonly output: OutputId;
+  /** The task's name in the plan that was run. */
+  readonly task: string;
+  readonly attempt: number;
+  readonly startedAt: Millis;
+  readonly endedAt?: Millis;
+  readonly outcome: "running" | "success" | "failure";
+  readonly failure?: Failure;
+  readonly host: string;
+  readonly user: string;
+  readonly executor: string;
+  readonly isolation: Isolation;
+  /** The PATH the command was given. */
+  readonly path: string;
+  /** Dependency name → tree digest as read. */
+  readonly inputs: Readonly<Record<string, TreeDigest>>;
+  readonly resources: Resources;
+  /** Name of the log below the store's log folder; undefined when there was no output. */
+  readonly log?: string;
+  /** Where a failed execution's scratch folder is kept. */
+  readonly scratch?: string;
+}
+
+export interface RunCounts {
+  readonly ran: number;
+  readonly same: number;
+  readonly reused: number;
+  readonly failed: number;
+  readonly notStarted: number;
+}
+
+export interface Run {
+  readonly id: RunId;
+  /** Counts runs of this record from 1: what people call it. */
+  readonly number: number;
+  readonly pipeline: string;
+  readonly planDigest: string;
+  readonly goals: readonly string[];
+  readonly startedAt: Millis;
+  readonly endedAt?: Millis;
+  /** `running` also of a run that was killed and not yet noticed; ask `isLive`. */
+  readonly status: "running" | "done" | "failed" | "interrupted" | "abandoned";
+  readonly counts: RunCounts;
+  /** What changed since the pipeline's run before, in one line. */
+  readonly note: string;
+  readonly host: string;
+  readonly user: string;
+  readonly pid: number;
+  readonly version: string;
+}
+
+export interface StartRun {
+  readonly pipeline: string;
+  readonly plan: Plan;
+  /** sha256 of the plan's bencoding. */
+  readonly planDigest: string;
+  readonly goals: readonly string[];
+  readonly note: string;
+  readonly host: string;
+  readonly user: string;
+  readonly version: string;
+}
+
+/** Who makes (or made) an output right now. `group*` are filled in once its command has started. */
+export interface Holder {
+  readonly run: RunId;
+  readonly execution: ExecutionId;
+  readonly task: string;
+  readonly host: string;
+  readonly pid: number;
+  readonly since: Millis;
+  /** The scratch slot, an absolute folder. */
+  readonly slot: string;
+}
+
+export interface ClaimRequest {
+  readonly output: OutputId;
+  readonly run: RunId;
+  readonly execution: ExecutionId;
+  readonly task: string;
+  readonly attempt: number;
+  readonly slot: string;
+  readonly executor: string;
+  readonly isolation: Isolation;
+  readonly path: string;
+  /** The execution waited for since an earlier answer `held`. If it ended in a failure of the task's, that is the answer. */
+  readonly waitedFor?: ExecutionId;
+  /** Run even though there is a current success. */
+  readonly force?: boolean;
+}
+
+export type Claim =
+  /** The lease is ours. `after` is a holder that died with it: what is left of it is to be ended first. */
+  | { readonly kind: "claimed"; readonly token: string; readonly startedAt: Millis; readonly after?: Holder }
+  /** Somebody made it meanwhile. */
+  | { readonly kind: "done"; readonly success: Success }
+  /** A living run is at it. */
+  | { readonly kind: "held"; readonly holder: Holder }
+  /** The execution waited for failed there. */
+  | { readonly kind: "failed"; readonly execution: Execution };
+
+export interface CommitRequest {
+  readonly token: string;
+  readonly execution: ExecutionId;
+  readonly output: OutputId;
+  readonly treeDigest: TreeDigest;
+  /** The tree's canonical bencoding. */
+  readonly tree: Uint8Array;
+  readonly sizeBytes: number;
+  readonly files: number;
+  readonly location: Location;
+  readonly store: string;
+  readonly stamps: Uint8Array;
+  readonly isolation: Isolation;
+  /** Dependency name → what was read. */
+  readonly inputs: Readonly<Record<string, { readonly output: OutputId; readonly treeDigest: TreeDigest }>>;
+  /** sha256(bencode({ v: 1, spec, inputs: { name: tree digest } })), 64 hex. */
+  readonly resolvedKey: string;
+  readonly endedAt: Millis;
+  readonly resources: Resources;
+  readonly log?: string;
+  readonly host: string;
+  readonly boot: string;
+}
+
+export interface Committed {
+  readonly success: Success;
+  /** Digest of an earlier tree of the same output that differs: the task is not deterministic. */
+  readonly differsFrom?: TreeDigest;
+  /** How many successes became stale by it. */
+  readonly madeStale: number;
+}
+
+/** Every driver passes `recordContract` (test/record/contract.ts). All calls are atomic; batches are one round trip. */
+export interface RecordDb {
+  /** Shown in messages, so never holds credentials. */
+  readonly url: string;
+
+  /**
+   * Notes the plan (each spec once) and a new run, and takes the lock by which others know that it lives.
+   * A plan noted before costs one look-up.
+   */
+  startRun(request: StartRun): Promise<Run>;
+  /** Ends the run: its lock is given back, leases it still holds are ended and their executions told `interrupted`. */
+  finishRun(run: RunId, status: "done" | "failed" | "interrupted", counts: RunCounts): Promise<void>;
+  /** Whether the run's process still holds its lock. */
+  isLive(run: RunId): Promise<boolean>;
+
+  /** The current success of each output; outputs without one are absent. */
+  successes(outputs: readonly OutputId[]): Promise<Map<OutputId, Success>>;
+  /** All successes of one output, newest first, whatever their state. */
+  history(output: OutputId): Promise<Success[]>;
+  /** Locations in `store` that any success of the output names. */
+  locations(output: OutputId, store: string): Promise<Location[]>;
+  /** Canonical bencoding of a tree. Throws `record-damaged` if it is not there. */
+  tree(digest: TreeDigest): Promise<Uint8Array>;
+  /** The stamps noted with a success. */
+  stamps(success: number): Promise<Uint8Array>;
+
+  /** One statement's worth of: is it done, is it held, else take it and note the execution. */
+  claim(request: ClaimRequest): Promise<Claim>;
+  /** Writes the success and ends the lease and the execution. Throws `lease-lost` unless the token still holds it. Idempotent by execution. */
+  commit(request: CommitRequest): Promise<Committed>;
+  /** Ends the lease and the execution without success. Idempotent. */
+  fail(
+    token: string,
+    execution: ExecutionId,
+    failure: Failure,
+    end: {
+      readonly endedAt: Millis;
+      readonly resources: Resources;
+      readonly inputs?: Readonly<Record<string, TreeDigest>>;
+      readonly log?: string;
+      readonly scratch?: string;
+    },
+  ): Promise<void>;
+
+  /** Marks successes whose bytes are gone or changed. A current one stops standing for its output. */
+  mark(success: number, state: "lost" | "damaged"): Promise<void>;
+  /** Marks all unsettled successes of this host and boot with id ≤ `upTo` as settled. Returns how many. */
+  settle(host: string, boot: string, upTo: number): Promise<number>;
+  /** Marks single successes as settled under the present boot, after they were re-hashed. */
+  settleOne(success: number): Promise<void>;
+  /** The highest success id, for `settle`. 0 when there is none. */
+  lastSuccess(): Promise<number>;
+
+  // Queries for people.
+  runs(limit: number): Promise<Run[]>;
+  /** By id, number (as text) or unique prefix of the id. */
+  run(key: string): Promise<Run | undefined>;
+  /** Latest run of the pipeline of that name, whatever its status. */
+  lastRun(pipeline: string): Promise<Run | undefined>;
+  /** The plan of a run, put together again: its bencoding is what `planDigest` is of. */
+  plan(planDigest: string): Promise<Plan | undefined>;
+  executionsOf(run: RunId): Promise<Execution[]>;
+  execution(id: ExecutionId): Promise<Execution | undefined>;
+  /** Executions of an output, newest first. */
+  executions(output: OutputId): Promise<Execution[]>;
+  /** Outputs whose ID begins with `prefix` (at least 4 hex digits), at most `limit`. */
+  findOutputs(prefix: string, limit: number): Promise<OutputId[]>;
+  /** Spec and inputs of an output that any plan of this record named. */
+  identity(output: OutputId): Promise<
+    { readonly spec: BnormalMap; readonly inputs: Readonly<Record<string, OutputId>> } | undefined
+  >;
+  /** Names that tasks with this output had, newest plan first. */
+  namesOf(output: OutputId): Promise<string[]>;
+  /** Median duration in ms of the last successful executions under each task name (up to 5 each); names without are absent. */
+  durations(tasks: readonly string[]): Promise<Map<string, number>>;
+  /** Scratch folders kept of failed executions of this output, newest first. */
+  keptScratch(output: OutputId): Promise<{ readonly execution: ExecutionId; readonly scratch: string }[]>;
+  /** Forgets that a scratch folder is kept (after it was removed). */
+  forgetScratch(execution: ExecutionId): Promise<void>;
+
+  close(): Promise<void>;
+}
