@@ -1,13 +1,26 @@
 // Compiles src/ to dist/ (JavaScript and declarations) and makes the CLI executable.
+// The finished folder takes the old one's place at the end, so a failed build leaves the last good one.
 import { spawnSync } from "node:child_process";
-import { chmodSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const root = dirname(import.meta.dirname);
-rmSync(join(root, "dist"), { recursive: true, force: true });
-const tsc = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", "tsconfig.build.json"], {
+const dist = join(root, "dist");
+const made = join(root, `node_modules/.cache/dist-${process.pid}`);
+const old = `${made}-old`;
+const tsc = join(root, "node_modules/typescript/bin/tsc");
+
+mkdirSync(dirname(made), { recursive: true });
+const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--outDir", made], {
   cwd: root,
   stdio: "inherit",
 });
-if (tsc.status !== 0) process.exit(tsc.status ?? 1);
-chmodSync(join(root, "dist/cli/main.js"), 0o755);
+if (built.status === 0) {
+  chmodSync(join(made, "cli/main.js"), 0o755);
+  if (existsSync(dist)) renameSync(dist, old);
+  renameSync(made, dist);
+  rmSync(old, { recursive: true, force: true });
+} else {
+  rmSync(made, { recursive: true, force: true });
+  process.exitCode = built.status ?? 1;
+}

@@ -1,9 +1,36 @@
 #!/bin/sh
 # Installs the locked dependencies where they are missing or older than the lock file, so that a fresh clone
-# needs nothing but Node.js and npm, and a second call costs nothing.
+# needs nothing but Node.js 20 or later and npm, and a second call costs nothing.
 set -eu
 cd "$(dirname "$0")/.."
-if [ ! -f node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
-  npm ci --no-audit --no-fund
-  touch node_modules/.package-lock.json
+
+# npm runs on the machine's own Node.js: the one below node_modules is about to be replaced.
+own_path=
+rest=$PATH:
+while [ -n "$rest" ]; do
+  folder=${rest%%:*}
+  rest=${rest#*:}
+  case $folder in
+    */node_modules/.bin) ;;
+    *) own_path=${own_path:+$own_path:}$folder ;;
+  esac
+done
+
+installed=node_modules/.package-lock.json
+if [ ! -x node_modules/.bin/node ] || [ ! -f $installed ] || [ package-lock.json -nt $installed ]; then
+  echo "setup: npm ci (about 600 MB below node_modules, two Node.js runtimes among it)" >&2
+  # Only errors: the warnings are about the machine's Node.js, which runs nothing of ours.
+  PATH=$own_path npm ci --no-audit --no-fund --loglevel=error
+  touch $installed
+fi
+
+# Commands that the tests and the weather example use, as command=package: installed where we are root on a Debian
+# and they are missing. Elsewhere that is the user's business; what needs them says so.
+missing=
+for pair in python3=python3; do
+  command -v "${pair%%=*}" >/dev/null 2>&1 || missing="$missing ${pair#*=}"
+done
+if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing; } >&2 ||
+    echo "setup: could not install$missing; what needs it will say so" >&2
 fi
