@@ -1,0 +1,108 @@
+// From dag to plan: every output's ID, and the plan file's bytes. Linear, and without recursion on the graph's depth.
+import { createHash, hash } from "node:crypto";
+import { ByteWriter } from "../bencode/byte-writer.ts";
+import { encodeInto, encodeText } from "../bencode/encode.ts";
+import { sortUtf8 } from "../bencode/order.ts";
+import type { Bmap, Bvalue } from "../bencode/types.ts";
+import type { DagContent } from "./dag.ts";
+import { metaWithOptions } from "./options.ts";
+import { readPlan } from "./plan-reader.ts";
+import { refuseReserved } from "./reserved.ts";
+import type { Task } from "./task.ts";
+import { eachInOrder } from "./task-order.ts";
+import type { OutputId, Plan, Spec } from "./types.ts";
+
+/** A task's map lies within the map of tasks, within the plan. */
+const TASK_DEPTH = 2;
+const CHUNK_BYTES = 1024 * 1024;
+
+/** sha256(bencode(spec ∪ { inputs })): the ID of what a task makes. Throws `not-encodable`. */
+export function outputOf(spec: Spec, inputs: { readonly [dependency: string]: OutputId }): OutputId {
+  return outputBy(new ByteWriter(), { ...spec, inputs }, "spec");
+}
+
+/** The ID of every task of the dag, and of those of other dags that they depend on. */
+export function outputsOf(dag: DagContent): Map<Task, OutputId> {
+  const outputs = new Map<Task, OutputId>();
+  const writer = new ByteWriter();
+  eachInOrder(dag.tasks.values(), (task) => {
+    refuseReserved(task.name, task.spec);
+    const whole = { ...task.spec, inputs: inputsOf(task, outputs) };
+    outputs.set(task, outputBy(writer, whole, `task "${task.name}", spec`));
+  });
+  return outputs;
+}
+
+/** The bytes of the dag's plan file, in pieces of about a MiB, so that a huge plan need not be held. */
+export function* dagChunks(dag: DagContent): Generator<Uint8Array> {
+  const outputs = outputsOf(dag);
+  function* entries(): Generator<[string, Bmap]> {
+    for (const name of sortUtf8([...dag.tasks.keys()])) {
+      const task = dag.tasks.get(name)!;
+      yield [name, { ...task.spec, inputs: inputsOf(task, outputs), output: outputs.get(task)! }];
+    }
+  }
+  yield* chunksOf(metaWithOptions(dag), entries());
+}
+
+export function bencodeDag(dag: DagContent): Uint8Array {
+  return joined(dagChunks(dag));
+}
+
+export function encodeDag(dag: DagContent): Plan {
+  return readPlan(bencodeDag(dag), { name: "plan", verify: false });
+}
+
+/** The bytes of a plan's file, in pieces of about a MiB. */
+export function* planChunks(plan: Plan): Generator<Uint8Array> {
+  function* entries(): Generator<[string, Bmap]> {
+    for (const name of sortUtf8(Object.keys(plan.tasks))) yield [name, plan.tasks[name]!];
+  }
+  yield* chunksOf(plan.meta, entries());
+}
+
+/** The bytes of a plan's file: what `loadPlan` gave is what it was loaded from. */
+export function bencodePlan(plan: Plan): Uint8Array {
+  return joined(planChunks(plan));
+}
+
+function* chunksOf(meta: Bmap, tasks: Iterable<[name: string, task: Bmap]>): Generator<Uint8Array> {
+  const writer = new ByteWriter();
+  writer.ascii("d4:meta");
+  encodeInto(writer, meta, { at: "meta", depth: 1 });
+  writer.ascii("5:tasksd");
+  for (const [name, task] of tasks) {
+    encodeText(writer, name);
+    encodeInto(writer, task, { at: `task "${name}", spec`, depth: TASK_DEPTH });
+    if (writer.sizeBytes < CHUNK_BYTES) continue;
+    yield writer.bytes();
+    writer.reset();
+  }
+  writer.ascii("ee");
+  yield writer.bytes();
+}
+
+function inputsOf(task: Task, outputs: ReadonlyMap<Task, OutputId>): Bvalue {
+  const inputs = new Map<string, string>();
+  for (const [name, dependency] of task.dependencies) inputs.set(name, outputs.get(dependency)!);
+  return inputs;
+}
+
+function outputBy(writer: ByteWriter, whole: Bmap, at: string): OutputId {
+  writer.reset();
+  encodeInto(writer, whole, { at, depth: TASK_DEPTH });
+  return sha256(writer.chunks()) as OutputId;
+}
+
+/** One-shot hashing is several times faster for the small specs that most are. */
+function sha256(chunks: readonly Uint8Array[]): string {
+  const [only] = chunks;
+  if (chunks.length === 1 && only !== undefined) return hash("sha256", only, "hex");
+  const whole = createHash("sha256");
+  for (const chunk of chunks) whole.update(chunk);
+  return whole.digest("hex");
+}
+
+function joined(chunks: Iterable<Uint8Array>): Uint8Array {
+  return new Uint8Array(Buffer.concat([...chunks]));
+}

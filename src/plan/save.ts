@@ -1,0 +1,27 @@
+// A dag's plan file on disk, and beside it in the store the files that its specs name.
+import { randomBytes } from "node:crypto";
+import { open, rename, rm } from "node:fs/promises";
+import type { DagContent } from "./dag.ts";
+import { dagChunks } from "./encode.ts";
+
+export async function saveDag(dag: DagContent, path: string): Promise<void> {
+  await writeWhole(path, dagChunks(dag));
+}
+
+/** Writes a file so that `path` holds either all of it or what it held before. */
+export async function writeWhole(path: string, chunks: Iterable<Uint8Array>): Promise<void> {
+  const partial = `${path}.${randomBytes(6).toString("hex")}.partial`;
+  const file = await open(partial, "wx");
+  try {
+    try {
+      for (const chunk of chunks) await file.writeFile(chunk);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(partial, path);
+  } catch (error) {
+    await rm(partial, { force: true });
+    throw error;
+  }
+}

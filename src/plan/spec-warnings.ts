@@ -1,0 +1,60 @@
+// Spec keys that are nearly one the engine knows (`comand`): hashed and carried like any other, and surely not meant.
+import { editDistance } from "./near.ts";
+import { type Plan, type Spec, specOf } from "./types.ts";
+
+/** The spec keys the bundled engine understands. */
+export const KNOWN_SPEC_KEYS: readonly string[] = [
+  "command",
+  "image",
+  "sha",
+  "files",
+  "env",
+  "produces",
+  "module",
+  "export",
+  "args",
+  "source",
+  "network",
+  "expand",
+];
+
+const KNOWN = new Set(KNOWN_SPEC_KEYS);
+
+/** One line for each misspelt key, naming the first task that has it and how many more do. */
+export function specWarnings(specs: Iterable<readonly [task: string, spec: Spec]>): string[] {
+  const found = new Map<string, { meant: string; task: string; more: number }>();
+  const harmless = new Set<string>();
+  for (const [task, spec] of specs) {
+    for (const key of Object.keys(spec)) {
+      if (KNOWN.has(key) || harmless.has(key)) continue;
+      const seen = found.get(key);
+      const meant = seen?.meant ?? knownKeyNear(key);
+      if (seen !== undefined) seen.more++;
+      else if (meant === undefined) harmless.add(key);
+      else found.set(key, { meant, task, more: 0 });
+    }
+  }
+  return [...found].map(([key, { meant, task, more }]) => {
+    const others = more === 0 ? "" : ` and ${more} more`;
+    return `task "${task}"${others}: spec key "${key}" means nothing to the engine. Is "${meant}" meant?`;
+  });
+}
+
+/** The same for a plan. */
+export function planWarnings(plan: Plan): string[] {
+  function* specs(): Generator<[string, Spec]> {
+    for (const name of Object.keys(plan.tasks)) yield [name, specOf(plan.tasks[name]!)];
+  }
+  return specWarnings(specs());
+}
+
+/** Short words are near to many others, so they have to be nearer: `evn` is env, `ens` is not. */
+function knownKeyNear(key: string): string | undefined {
+  const lower = key.toLowerCase();
+  if (lower.length < 3) return undefined;
+  return KNOWN_SPEC_KEYS.find((known) => {
+    if (known.length < 4) return lower === known || [...lower].sort().join("") === [...known].sort().join("");
+    const limit = known.length < 6 ? 1 : 2;
+    return editDistance(lower, known, limit) <= limit;
+  });
+}

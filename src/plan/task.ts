@@ -1,0 +1,89 @@
+// A task as an author writes it, and the ways to say what depends on what.
+import { AlamodeError } from "../errors.ts";
+import type { Options, Spec } from "./types.ts";
+
+/** Marks tasks, so that two copies of this package in one process know each other's. */
+const TASK = Symbol.for("a-la-mode.task");
+
+/** A spec that may still be changed. */
+export type MutableSpec = { -readonly [key in keyof Spec]: Spec[key] };
+
+/** Made by `dag.task`. */
+export class Task {
+  readonly [TASK] = true;
+  readonly name: string;
+  /** All of it is hashed. Live: what it holds when the dag is encoded counts. */
+  spec: MutableSpec;
+  /** How to run it; changes no ID. */
+  options: { -readonly [key in keyof Options]: Options[key] };
+  /** Dependency name → what it stands for. Dependency names are hashed. */
+  readonly dependencies: ReadonlyMap<string, Task> = new Map();
+
+  constructor(name: string, spec: MutableSpec, options: Options) {
+    this.name = name;
+    this.spec = spec;
+    this.options = options;
+  }
+
+  /**
+   * Depends on `other`, which may be a task of another dag, under its name or the one given.
+   * Throws `duplicate-dependency` where another task has that dependency name already.
+   */
+  addDep(other: Task, name: string = other.name): this {
+    if (!isTask(other)) {
+      throw new AlamodeError(
+        "not-a-task",
+        `task "${this.name}" can only depend on tasks, and this is ${kindOf(other)}.`,
+        {
+          hint: "Pass what dag.task(…) returned, or dag.tasks.NAME.",
+        },
+      );
+    }
+    const present = this.dependencies.get(name);
+    if (present !== undefined && present !== other) {
+      throw new AlamodeError(
+        "duplicate-dependency",
+        `task "${this.name}" already depends on another task under the name "${name}".`,
+        { hint: `Give one of them a name of its own: task.after({ ${JSON.stringify(`${name}2`)}: other }).` },
+      );
+    }
+    (this.dependencies as Map<string, Task>).set(name, other);
+    return this;
+  }
+
+  /** Depends on tasks by their own names, and on those of a map by its keys: `after(raw)`, `after({ model: fit })`. */
+  after(...others: (Task | { readonly [name: string]: Task })[]): this {
+    for (const other of others) {
+      if (isTask(other) || !isMapOfTasks(other)) this.addDep(other as Task);
+      else for (const name of Object.keys(other)) this.addDep(other[name]!, name);
+    }
+    return this;
+  }
+}
+
+export function isTask(value: unknown): value is Task {
+  return typeof value === "object" && value !== null && (value as { [TASK]?: unknown })[TASK] === true;
+}
+
+/** Each depends on the one before; a list stands for all in it. Returns the last, so that more can follow it. */
+export function chain<Last extends Task | readonly Task[]>(
+  ...links: readonly [...(Task | readonly Task[])[], Last]
+): Last {
+  let before: readonly Task[] = [];
+  for (const link of links) {
+    const tasks = isTask(link) ? [link] : (link as readonly Task[]);
+    for (const task of tasks) for (const earlier of before) task.addDep(earlier);
+    before = tasks;
+  }
+  return links.at(-1) as Last;
+}
+
+function isMapOfTasks(value: unknown): value is { readonly [name: string]: Task } {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function kindOf(value: unknown): string {
+  if (value === null || value === undefined) return String(value);
+  if (Array.isArray(value)) return "a list (spread it: after(...list))";
+  return typeof value === "string" ? `the text "${value}"` : `of type ${typeof value}`;
+}
