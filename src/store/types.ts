@@ -1,4 +1,5 @@
 // Where trees live: one interface, a file per kind of store. Knows nothing of success: the record does.
+import type { Bmap } from "../bencode/types.ts";
 import type { OutputId } from "../plan/types.ts";
 
 declare const brand: unique symbol;
@@ -74,7 +75,11 @@ export interface Store {
    * Moves a sealed tree to its location, exclusively: all of it, or nothing, and never over another tree. A location that
    * is taken gives the one suffixed with the digest; one that already holds this very tree there is taken as it is.
    */
-  commit(output: OutputId, sealed: SealedTree, options: CommitOptions): Promise<{ location: Location; stamps: Uint8Array }>;
+  commit(
+    output: OutputId,
+    sealed: SealedTree,
+    options: CommitOptions,
+  ): Promise<{ location: Location; stamps: Uint8Array }>;
   /** An absolute path at which the tree can be read. Throws `output-missing`. */
   stage(location: Location): Promise<string>;
   /** Compares sizes and times with `stamps` (and so notices additions and removals); reads no content. */
@@ -87,8 +92,8 @@ export interface Store {
   keepSource(sha256: string, file: string): Promise<void>;
   /** Absolute path of a kept source, or undefined. Its bytes are not checked here: whoever stages it does. */
   source(sha256: string): Promise<string | undefined>;
-  /** Appends one note to `receipts/<run>`; framed and numbered as docs/FORMAT.md says. */
-  appendReceipt(run: string, note: Uint8Array): Promise<void>;
+  /** Appends one note to `receipts/<run>`, with its number under `n`; framed as docs/FORMAT.md says. All of it, or none. */
+  appendReceipt(run: string, note: Bmap): Promise<void>;
   /** Returns when everything written so far is on stable storage (a file-system sync). */
   sync(): Promise<void>;
   close(): Promise<void>;

@@ -1,0 +1,142 @@
+// Moves sealed trees to their locations in a folder store, never over another tree: a file by link, which refuses what
+// exists, then unlink; a folder by rename, which refuses whatever holds anything.
+import { randomBytes } from "node:crypto";
+import { chmodSync, linkSync, lstatSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
+import { dirname } from "node:path";
+import { AlamodeError, errnoOf } from "../errors.ts";
+import type { OutputId } from "../plan/types.ts";
+import { hashTree } from "./hash.ts";
+import { restampTop, stampsOf } from "./stamps.ts";
+import { Turn } from "./turn.ts";
+import type { CommitOptions, Location, SealedTree, Tree } from "./types.ts";
+
+/** `<2 hex>/<output>`, where an output's first tree goes. */
+export function locationOf(output: OutputId): Location {
+  return `${output.slice(0, 2)}/${output}` as Location;
+}
+
+/** As `Store.commit` says; `outputsDir` is absolute. System errors come through. */
+export async function commitToFolder(
+  outputsDir: string,
+  output: OutputId,
+  sealed: SealedTree,
+  { taken, mayMoveAside }: CommitOptions,
+): Promise<{ location: Location; stamps: Uint8Array }> {
+  const plain = locationOf(output);
+  const suffixed = `${plain}.${sealed.digest.slice(0, 16)}` as Location;
+  const place = `${outputsDir}/${plain}`;
+  const suffixedPlace = `${outputsDir}/${suffixed}`;
+  const moved = (location: Location) => {
+    const stamps = restampTop(sealed.stamps, sealed.tree, `${outputsDir}/${location}`);
+    return { location, stamps };
+  };
+
+  // A rename replaces an empty folder. At its suffixed location no other tree will ever want to go.
+  if (sealed.tree.size > 0 && !taken.includes(plain)) {
+    if (moveExclusively(sealed, place)) return moved(plain);
+    if (mayMoveAside && lstatSync(place, { throwIfNoEntry: false }) !== undefined) {
+      setAside(place);
+      if (moveExclusively(sealed, place)) return moved(plain);
+    }
+  }
+  if (moveExclusively(sealed, suffixedPlace)) return moved(suffixed);
+  if (await holds(suffixedPlace, sealed)) {
+    return { location: suffixed, stamps: await stampsOf(suffixedPlace, sealed.tree, new Turn()) };
+  }
+  // By its name it would have to be this very tree: whoever relied on it has lost it already.
+  if (mayMoveAside) {
+    setAside(suffixedPlace);
+    if (moveExclusively(sealed, suffixedPlace)) return moved(suffixed);
+  }
+  throw new AlamodeError(
+    "location-occupied",
+    `something else lies where the output has to go: ${suffixedPlace}`,
+    {
+      facts: { output, tree: sealed.digest },
+      hint: "It was changed by hand, or damaged: move it away, and run again.",
+    },
+  );
+}
+
+/** Whether the location holds this very tree already, made by another; its top is closed, should its maker have died. */
+async function holds(place: string, sealed: SealedTree): Promise<boolean> {
+  try {
+    if ((await hashTree(place)).digest !== sealed.digest) return false;
+  } catch (error) {
+    if (error instanceof AlamodeError && error.code === "bad-output") return false;
+    throw error;
+  }
+  closeTop(sealed, place);
+  return true;
+}
+
+/** False where something lies already. The folder above is made where it is missing. */
+function moveExclusively(sealed: SealedTree, place: string): boolean {
+  mkdirSync(dirname(place), { recursive: true });
+  const moved = move(sealed.tree)(sealed.path, place);
+  if (moved) closeTop(sealed, place);
+  return moved;
+}
+
+function move(tree: Tree): (from: string, to: string) => boolean {
+  if (tree.has("")) return moveFile;
+  return tree.size === 0 ? moveEmptyFolder : moveFolder;
+}
+
+function moveFile(from: string, to: string): boolean {
+  try {
+    linkSync(from, to);
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST" || !isSameFile(from, to)) {
+      if (errnoOf(error) === "EEXIST") return false;
+      throw error;
+    }
+    // A network file system answered a repeated request: the first had done it.
+  }
+  unlinkSync(from);
+  return true;
+}
+
+function isSameFile(a: string, b: string): boolean {
+  const [one, other] = [lstatSync(a, { bigint: true }), lstatSync(b, { bigint: true })];
+  return one.ino === other.ino && one.dev === other.dev;
+}
+
+function moveFolder(from: string, to: string): boolean {
+  try {
+    renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (["EEXIST", "ENOTEMPTY", "ENOTDIR"].includes(errnoOf(error) ?? "")) return false;
+    throw error;
+  }
+}
+
+/** A rename would replace another empty folder, whose stamps somebody may have noted. */
+function moveEmptyFolder(from: string, to: string): boolean {
+  try {
+    mkdirSync(to);
+  } catch (error) {
+    if (errnoOf(error) === "EEXIST") return false;
+    throw error;
+  }
+  rmdirSync(from);
+  return true;
+}
+
+/** A folder's own mode can only be closed once it was moved: to change its parent it has to be writable. */
+function closeTop(sealed: SealedTree, place: string): void {
+  if (!sealed.tree.has("")) chmodSync(place, 0o555);
+}
+
+/** Moves what lies at `place` to `<place>.aside-<8 hex>`; undefined where nothing lies. */
+export function setAside(place: string): string | undefined {
+  const aside = `${place}.aside-${randomBytes(4).toString("hex")}`;
+  try {
+    renameSync(place, aside);
+    return aside;
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}

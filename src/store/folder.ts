@@ -1,0 +1,198 @@
+// A store in a folder: trees lie at outputs/<2 hex>/<output> as they are, readable by any tool. The layout is told in
+// docs/FORMAT.md. How trees get to their locations is in folder-commit.ts.
+import { accessSync, constants, lstatSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { basename, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Bmap } from "../bencode/types.ts";
+import { AlamodeError, errnoOf } from "../errors.ts";
+import type { OutputId } from "../plan/types.ts";
+import { syncFileSystem } from "./file-system-sync.ts";
+import { commitToFolder, setAside } from "./folder-commit.ts";
+import { hashTree } from "./hash.ts";
+import { probeMoves } from "./probe.ts";
+import { ReceiptFile } from "./receipts.ts";
+import { seal } from "./seal.ts";
+import { KeptSources } from "./sources.ts";
+import { checkStamps } from "./stamps.ts";
+import { systemError } from "./system-error.ts";
+import { Turn } from "./turn.ts";
+import type {
+  Check,
+  CommitOptions,
+  HashedTree,
+  Location,
+  SealedTree,
+  SealOptions,
+  Store,
+  Tree,
+} from "./types.ts";
+
+/**
+ * Opens the store in the folder `dir`, which is made where it is missing. Throws `store-unusable` where it is no folder,
+ * may not be written, or cannot take outputs in by link and rename.
+ */
+export async function openFolderStore(dir: string): Promise<Store> {
+  const root = makeRoot(resolve(dir));
+  try {
+    for (const name of ["outputs", "receipts", "sources", "tmp", "logs"])
+      mkdirSync(`${root}/${name}`, { recursive: true });
+    if (basename(root) === ".alamode") ignoreInGit(root);
+    await probeMoves(`${root}/tmp`, `${root}/outputs`);
+  } catch (error) {
+    throw systemError(error, `opening the store ${root}`);
+  }
+  return new FolderStore(root);
+}
+
+function makeRoot(dir: string): string {
+  const unusable = (why: string, hint: string, cause?: unknown) =>
+    new AlamodeError("store-unusable", `${dir} cannot be a store: ${why}`, { hint, cause });
+  try {
+    mkdirSync(dir, { recursive: true });
+    accessSync(dir, constants.W_OK | constants.X_OK);
+    return realpathSync.native(dir);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "EEXIST" || errno === "ENOTDIR") {
+      throw unusable("it, or something above it, is not a folder", "Choose a folder with --store.", error);
+    }
+    if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS") {
+      throw unusable(
+        `it may not be written (${errno})`,
+        "Change its owner or mode, or choose another with --store.",
+        error,
+      );
+    }
+    throw systemError(error, `opening the store ${dir}`);
+  }
+}
+
+function ignoreInGit(root: string): void {
+  try {
+    writeFileSync(`${root}/.gitignore`, "*\n", { flag: "wx" });
+  } catch (error) {
+    if (errnoOf(error) !== "EEXIST") throw error;
+  }
+}
+
+class FolderStore implements Store {
+  readonly url: string;
+  readonly scratchDir: string;
+  readonly logDir: string;
+  readonly #root: string;
+  readonly #sources: KeptSources;
+  readonly #receipts = new Map<string, ReceiptFile>();
+
+  constructor(root: string) {
+    this.#root = root;
+    this.url = pathToFileURL(root).href;
+    this.scratchDir = `${root}/tmp`;
+    this.logDir = `${root}/logs`;
+    this.#sources = new KeptSources(`${root}/sources`, this.scratchDir);
+  }
+
+  async present(locations: readonly Location[]): Promise<boolean[]> {
+    const turn = new Turn();
+    const present: boolean[] = [];
+    for (const location of locations) {
+      if (turn.over()) await turn.next();
+      present.push(statSync(this.#place(location), { throwIfNoEntry: false }) !== undefined);
+    }
+    return present;
+  }
+
+  seal(path: string, options: SealOptions, signal?: AbortSignal): Promise<SealedTree> {
+    return seal(path, options, signal);
+  }
+
+  async commit(
+    output: OutputId,
+    sealed: SealedTree,
+    options: CommitOptions,
+  ): Promise<{ location: Location; stamps: Uint8Array }> {
+    try {
+      return await commitToFolder(`${this.#root}/outputs`, output, sealed, options);
+    } catch (error) {
+      throw systemError(error, "moving the output to its location", { output });
+    }
+  }
+
+  async stage(location: Location): Promise<string> {
+    const place = this.#place(location);
+    if (statSync(place, { throwIfNoEntry: false }) !== undefined) return place;
+    throw new AlamodeError("output-missing", `nothing lies at ${place} any more`, {
+      facts: { location, store: this.url },
+      hint: "Run the pipeline that makes it.",
+    });
+  }
+
+  check(location: Location, tree: Tree, stamps: Uint8Array): Promise<Check> {
+    return this.#told("checking an output", location, (place) =>
+      checkStamps(place, tree, stamps, new Turn()),
+    );
+  }
+
+  rehash(location: Location, signal?: AbortSignal): Promise<HashedTree | undefined> {
+    return this.#told("hashing an output", location, async (place) =>
+      lstatSync(place, { throwIfNoEntry: false }) === undefined ? undefined : await hashTree(place, signal),
+    );
+  }
+
+  moveAside(location: Location): Promise<string | undefined> {
+    return this.#told("moving aside what lies there", location, async (place) => setAside(place));
+  }
+
+  keepSource(sha256: string, file: string): Promise<void> {
+    return this.#sources.keep(sha256, file);
+  }
+
+  async source(sha256: string): Promise<string | undefined> {
+    return this.#sources.find(sha256);
+  }
+
+  async appendReceipt(run: string, note: Bmap): Promise<void> {
+    this.#receiptFile(run).append(note);
+  }
+
+  #receiptFile(run: string): ReceiptFile {
+    const path = `${this.#root}/receipts/${run}`;
+    try {
+      const file = this.#receipts.get(run) ?? new ReceiptFile(path);
+      this.#receipts.set(run, file);
+      return file;
+    } catch (error) {
+      throw systemError(error, "opening the receipts", { path });
+    }
+  }
+
+  sync(): Promise<void> {
+    return syncFileSystem(this.#root);
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#receipts.values()) file.close();
+    this.#receipts.clear();
+  }
+
+  /** Locations come from a record, which may have been tampered with: none may lead out of the store. */
+  #place(location: Location): string {
+    if (/^[0-9a-f]{2}\/[0-9a-f]{64}(\.[0-9a-f]{16})?$/.test(location))
+      return `${this.#root}/outputs/${location}`;
+    throw new AlamodeError(
+      "bad-location",
+      `this is no location of a folder store: ${JSON.stringify(location)}`,
+      {
+        hint: "The record is damaged, or belongs to another store.",
+      },
+    );
+  }
+
+  async #told<T>(doing: string, location: Location, act: (place: string) => Promise<T>): Promise<T> {
+    const place = this.#place(location);
+    try {
+      return await act(place);
+    } catch (error) {
+      throw systemError(error, doing, { location });
+    }
+  }
+}
