@@ -280,9 +280,9 @@ export interface RecordDb {
   /** Outputs whose ID begins with `prefix` (at least 4 hex digits), at most `limit`. */
   findOutputs(prefix: string, limit: number): Promise<OutputId[]>;
   /** Spec and inputs of an output that any plan of this record named. */
-  identity(output: OutputId): Promise<
-    { readonly spec: BnormalMap; readonly inputs: Readonly<Record<string, OutputId>> } | undefined
-  >;
+  identity(
+    output: OutputId,
+  ): Promise<{ readonly spec: BnormalMap; readonly inputs: Readonly<Record<string, OutputId>> } | undefined>;
   /** Names that tasks with this output had, newest plan first. */
   namesOf(output: OutputId): Promise<string[]>;
   /** Median duration in ms of the last successful executions under each task name (up to 5 each); names without are absent. */

@@ -1,0 +1,184 @@
+// The tables of the embedded record, as numbered migrations that only go forward. The text of a migration never changes
+// once published: a record of any age is brought up to date by running those it lacks. PRAGMA user_version counts them.
+import type { DatabaseSync } from "node:sqlite";
+import { AlamodeError } from "../errors.ts";
+
+/** PRAGMA application_id of our files ("alam"), so that another program's database is never taken for a record. */
+const APPLICATION_ID = 0x616c616d;
+
+const MIGRATION_1 = `
+-- Everything is referred to by a small integer; 32-byte digests and IDs are written once.
+CREATE TABLE specs (
+  id INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE,          -- sha256 of bytes
+  bytes BLOB NOT NULL                   -- bencode(spec)
+) STRICT;
+
+CREATE TABLE outputs (
+  id INTEGER PRIMARY KEY,
+  output BLOB NOT NULL UNIQUE,          -- 32 bytes
+  spec_id INTEGER REFERENCES specs (id),-- null: only ever named as an input
+  inputs BLOB                           -- bencode({ dependency name: outputs.id })
+) STRICT;
+
+CREATE TABLE plans (
+  id INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE,
+  meta BLOB NOT NULL                    -- bencode(meta)
+) STRICT;
+
+CREATE TABLE plan_tasks (
+  plan_id INTEGER NOT NULL REFERENCES plans (id),
+  name TEXT NOT NULL,
+  output_id INTEGER NOT NULL REFERENCES outputs (id),
+  PRIMARY KEY (plan_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX plan_tasks_by_output ON plan_tasks (output_id, plan_id);
+
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY,               -- the run's number
+  run TEXT NOT NULL UNIQUE,
+  pipeline TEXT NOT NULL,
+  plan_id INTEGER NOT NULL REFERENCES plans (id),
+  goals BLOB NOT NULL,                  -- bencode([task name])
+  started_at INTEGER NOT NULL,          -- all times: milliseconds since 1970
+  ended_at INTEGER,
+  status TEXT NOT NULL CHECK (status IN ('running', 'done', 'failed', 'interrupted')),
+  ran INTEGER,                          -- the counts are null until the run has ended
+  same INTEGER,
+  reused INTEGER,
+  failed INTEGER,
+  not_started INTEGER,
+  note TEXT NOT NULL,
+  host TEXT NOT NULL,
+  user TEXT NOT NULL,
+  pid INTEGER NOT NULL,
+  version TEXT NOT NULL
+) STRICT;
+CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
+
+CREATE TABLE executions (
+  id INTEGER PRIMARY KEY,
+  run_id INTEGER NOT NULL REFERENCES runs (id),
+  n INTEGER NOT NULL,                   -- its name is <run>-<n>
+  output_id INTEGER NOT NULL REFERENCES outputs (id),
+  task TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  started_at INTEGER NOT NULL,
+  ended_at INTEGER,
+  outcome TEXT NOT NULL CHECK (outcome IN ('running', 'success', 'failure')),
+  failure_kind TEXT,
+  failure_message TEXT,
+  failure_hint TEXT,
+  exit_code INTEGER,
+  signal TEXT,
+  host TEXT NOT NULL,
+  executor TEXT NOT NULL,
+  isolation TEXT NOT NULL,
+  path TEXT NOT NULL,
+  inputs BLOB,                          -- bencode({ dependency name: tree digest in hex }) as read; null until known
+  max_rss_bytes INTEGER,
+  user_ms INTEGER,
+  system_ms INTEGER,
+  log TEXT,
+  scratch TEXT,
+  UNIQUE (run_id, n)
+) STRICT;
+CREATE INDEX executions_by_output ON executions (output_id, id);
+CREATE INDEX executions_by_task ON executions (task, id) WHERE outcome = 'success';
+
+CREATE TABLE leases (
+  output_id INTEGER PRIMARY KEY REFERENCES outputs (id),
+  execution_id INTEGER NOT NULL UNIQUE REFERENCES executions (id),
+  token TEXT NOT NULL UNIQUE,
+  slot TEXT NOT NULL
+) STRICT;
+
+CREATE TABLE trees (
+  id INTEGER PRIMARY KEY,
+  digest BLOB NOT NULL UNIQUE,
+  bytes BLOB NOT NULL                   -- the canonical bencoding that digest is the sha256 of
+) STRICT;
+
+CREATE TABLE successes (
+  id INTEGER PRIMARY KEY,
+  output_id INTEGER NOT NULL REFERENCES outputs (id),
+  execution_id INTEGER NOT NULL UNIQUE REFERENCES executions (id),
+  tree_id INTEGER NOT NULL REFERENCES trees (id),
+  resolved_key BLOB NOT NULL,
+  location TEXT NOT NULL,
+  store TEXT NOT NULL,
+  isolation TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state IN ('current', 'lost', 'damaged', 'superseded', 'other')),
+  stale INTEGER NOT NULL,
+  settled INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  boot TEXT NOT NULL,
+  made_at INTEGER NOT NULL,
+  size_bytes INTEGER NOT NULL,
+  files INTEGER NOT NULL,
+  differs_from_id INTEGER REFERENCES trees (id), -- what its commit answered, to answer the same again
+  made_stale INTEGER NOT NULL,
+  stamps BLOB NOT NULL                  -- last, because it may be long and is seldom read
+) STRICT;
+CREATE INDEX successes_by_output ON successes (output_id, id);
+CREATE INDEX successes_unsettled ON successes (host, boot, id) WHERE settled = 0;
+
+-- The success that stands for an output: its current one, or, when the bytes are gone, the last that was current. So
+-- what was made from bytes that are gone keeps its validity until they are made again, and differ.
+CREATE TABLE standing (
+  output_id INTEGER PRIMARY KEY REFERENCES outputs (id),
+  success_id INTEGER NOT NULL UNIQUE REFERENCES successes (id)
+) STRICT;
+
+CREATE TABLE success_inputs (
+  success_id INTEGER NOT NULL REFERENCES successes (id),
+  name TEXT NOT NULL,
+  input_output_id INTEGER NOT NULL REFERENCES outputs (id),
+  tree_id INTEGER NOT NULL REFERENCES trees (id),
+  PRIMARY KEY (success_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX success_inputs_by_input ON success_inputs (input_output_id, tree_id, success_id);
+`;
+
+const MIGRATIONS: readonly string[] = [MIGRATION_1];
+
+/** The schema that this version of the package reads and writes. */
+export const SCHEMA_VERSION = MIGRATIONS.length;
+
+/**
+ * Brings the database up to date; costs one look when it is. To be called inside a write transaction where
+ * `schemaVersion` is behind. Throws `record-newer` and `record-foreign` (see `schemaVersion`).
+ */
+export function migrate(db: DatabaseSync, file: string): void {
+  const version = schemaVersion(db, file);
+  for (const migration of MIGRATIONS.slice(version)) db.exec(migration);
+  db.exec(`PRAGMA application_id = ${APPLICATION_ID}; PRAGMA user_version = ${SCHEMA_VERSION}`);
+}
+
+/**
+ * Version of the schema that the database has; 0 for an empty file. Throws `record-newer` where a later version of the
+ * package wrote it, `record-foreign` where another program did.
+ */
+export function schemaVersion(db: DatabaseSync, file: string): number {
+  const version = pragma(db, "user_version");
+  const empty = db.prepare("SELECT 1 FROM sqlite_schema LIMIT 1").get() === undefined;
+  if (!empty && pragma(db, "application_id") !== APPLICATION_ID) {
+    throw new AlamodeError("record-foreign", `${file} is a database of another program`, {
+      facts: { record: file },
+      hint: "Name another file with --record.",
+    });
+  }
+  if (version > SCHEMA_VERSION) {
+    throw new AlamodeError("record-newer", `${file} was written by a newer version of a-la-mode`, {
+      facts: { record: file, schema: version, "schema known here": SCHEMA_VERSION },
+      hint: "Upgrade: npm install a-la-mode@latest.",
+    });
+  }
+  return version;
+}
+
+function pragma(db: DatabaseSync, name: "user_version" | "application_id"): number {
+  const row = db.prepare(`PRAGMA ${name}`).get() as Record<typeof name, number>;
+  return row[name];
+}

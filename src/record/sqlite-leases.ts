@@ -1,0 +1,164 @@
+// Leases in the embedded record: who makes an output now, taking over from the dead, and executions that fail.
+import { randomBytes } from "node:crypto";
+import { encode } from "../bencode/encode.ts";
+import { isolationSuffices } from "./isolation.ts";
+import { type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
+import type { SqliteConnection } from "./sqlite-connection.ts";
+import { noteOutput, outputRow } from "./sqlite-plans.ts";
+import { runLives } from "./sqlite-runs.ts";
+import { currentSuccess } from "./sqlite-successes.ts";
+import type {
+  Claim,
+  ClaimRequest,
+  Execution,
+  ExecutionId,
+  Failure,
+  FailureKind,
+  Holder,
+  Millis,
+  RecordDb,
+} from "./types.ts";
+
+/** Failures that say nothing about the task: whoever waited makes the output instead. */
+const NOT_THE_TASKS: readonly FailureKind[] = ["interrupted", "timeout", "memory", "abandoned"];
+
+type LeaseCalls = Pick<RecordDb, "claim" | "fail">;
+
+export function leaseCalls(db: SqliteConnection, now: () => Millis): LeaseCalls {
+  return {
+    async claim(request) {
+      if (request.waitedFor !== undefined) {
+        // Those who wait ask often, and most often nothing has changed: that needs no turn at writing.
+        const answer = await db.read(() => answerWithoutLease(db, request));
+        if (answer !== undefined) return answer;
+      }
+      return db.write(() => answerWithoutLease(db, request) ?? takeLease(db, now(), request));
+    },
+    fail: (token, execution, failure, end) => db.write(() => fail(db, token, execution, failure, end)),
+  };
+}
+
+/** Database id of an execution. */
+export function executionRow(db: SqliteConnection, execution: ExecutionId): number | undefined {
+  const { run, n } = splitExecution(execution);
+  const sql = "SELECT e.id FROM executions e JOIN runs r ON r.id = e.run_id WHERE r.run = ? AND e.n = ?";
+  return db.get<{ id: number }>(sql, run, n)?.id;
+}
+
+/** The answer, if it is another than that the lease is to be had. */
+function answerWithoutLease(db: SqliteConnection, request: ClaimRequest): Claim | undefined {
+  const awaited = request.waitedFor === undefined ? undefined : findExecution(db, request.waitedFor);
+  const success = currentSuccess(db, request.output);
+  if (success !== undefined && isolationSuffices(success.isolation, request.isolation)) {
+    // Whoever wants it made anew and waited for another to do just that need not do it once more.
+    const remade = awaited?.outcome === "success" && !success.stale;
+    if (!request.force || remade) return { kind: "done", success };
+  }
+  if (awaited?.failure !== undefined && !NOT_THE_TASKS.includes(awaited.failure.kind)) {
+    return { kind: "failed", execution: awaited };
+  }
+  const lease = findLease(db, request);
+  if (lease === undefined || !runLives(db, lease.holder.run)) return undefined;
+  return { kind: "held", holder: lease.holder };
+}
+
+/** In a write transaction in which nothing else answered the request: a lease that is there is a dead run's. */
+function takeLease(db: SqliteConnection, startedAt: Millis, request: ClaimRequest): Claim {
+  const dead = findLease(db, request);
+  if (dead !== undefined) {
+    db.run(
+      `UPDATE executions SET outcome = 'failure', ended_at = ?, failure_kind = 'abandoned', failure_message = 'its engine died'
+       WHERE id = ? AND outcome = 'running'`,
+      startedAt,
+      dead.executionId,
+    );
+    db.run("DELETE FROM leases WHERE execution_id = ?", dead.executionId);
+  }
+  const { run, n } = splitExecution(request.execution);
+  const runRow = db.get<{ id: number; host: string }>("SELECT id, host FROM runs WHERE run = ?", run);
+  if (runRow === undefined || run !== request.run) {
+    throw new Error(`execution ${request.execution} belongs to no run. This is a bug; please report it.`);
+  }
+  const outputId = noteOutput(db, request.output);
+  const { id } = db.get<{ id: number }>(
+    `INSERT INTO executions (run_id, n, output_id, task, attempt, started_at, outcome, host, executor, isolation, path)
+     VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?) RETURNING id`,
+    runRow.id,
+    n,
+    outputId,
+    request.task,
+    request.attempt,
+    startedAt,
+    runRow.host,
+    request.executor,
+    request.isolation,
+    request.path,
+  )!;
+  const token = randomBytes(16).toString("hex");
+  const insert = "INSERT INTO leases (output_id, execution_id, token, slot) VALUES (?, ?, ?, ?)";
+  db.run(insert, outputId, id, token, request.slot);
+  return { kind: "claimed", token, startedAt, ...(dead !== undefined && { after: dead.holder }) };
+}
+
+function findLease(
+  db: SqliteConnection,
+  request: ClaimRequest,
+): { executionId: number; holder: Holder } | undefined {
+  interface LeaseRow extends Omit<Holder, "execution"> {
+    readonly id: number;
+    readonly n: number;
+  }
+  const outputId = outputRow(db, request.output);
+  if (outputId === undefined) return undefined;
+  const row = db.get<LeaseRow>(
+    `SELECT e.id, r.run, e.n, e.task, e.host, r.pid, e.started_at AS since, l.slot
+     FROM leases l JOIN executions e ON e.id = l.execution_id JOIN runs r ON r.id = e.run_id WHERE l.output_id = ?`,
+    outputId,
+  );
+  if (row === undefined) return undefined;
+  const { id, n, ...rest } = row;
+  const holder = { ...rest, execution: `${rest.run}-${n}` };
+  if (holder.run === request.run) {
+    throw new Error(
+      `${holder.execution} of this very run makes the output. This is a bug; please report it.`,
+    );
+  }
+  return { executionId: id, holder };
+}
+
+function findExecution(db: SqliteConnection, execution: ExecutionId): Execution | undefined {
+  const { run, n } = splitExecution(execution);
+  const row = db.get<ExecutionRow>(`${SELECT_EXECUTION} WHERE r.run = ? AND e.n = ?`, run, n);
+  return row && executionOf(row);
+}
+
+function fail(
+  db: SqliteConnection,
+  token: string,
+  execution: ExecutionId,
+  failure: Failure,
+  end: Parameters<RecordDb["fail"]>[3],
+): void {
+  const id = executionRow(db, execution);
+  const held =
+    id === undefined ? 0 : db.run("DELETE FROM leases WHERE token = ? AND execution_id = ?", token, id);
+  if (id === undefined || held === 0) return; // told before, or taken over since
+  db.run(
+    `UPDATE executions SET outcome = 'failure', ended_at = ?, failure_kind = ?, failure_message = ?, failure_hint = ?,
+       exit_code = ?, signal = ?, inputs = ?, max_rss_bytes = ?, user_ms = ?, system_ms = ?, log = ?, scratch = ?
+     WHERE id = ?`,
+    end.endedAt,
+    failure.kind,
+    failure.message,
+    failure.hint ?? null,
+    failure.exitCode ?? null,
+    failure.signal ?? null,
+    end.inputs === undefined ? null : encode(end.inputs),
+    end.resources.maxRssBytes ?? null,
+    end.resources.userMs ?? null,
+    end.resources.systemMs ?? null,
+    end.log ?? null,
+    end.scratch ?? null,
+    id,
+  );
+}

@@ -1,0 +1,179 @@
+// Plans in the embedded record: each spec once, each output once, and which task names of which plan stand for them.
+import { decode } from "../bencode/decode.ts";
+import { encode } from "../bencode/encode.ts";
+import type { BnormalMap } from "../bencode/types.ts";
+import { type OutputId, type Plan, type PlanTask, specOf } from "../plan/types.ts";
+import { bytesOf, decodeMap, hex, sha256 } from "./rows.ts";
+import type { SqliteConnection } from "./sqlite-connection.ts";
+import type { RecordDb } from "./types.ts";
+
+type PlanQueries = Pick<RecordDb, "plan" | "identity" | "namesOf" | "findOutputs">;
+
+export function planQueries(db: SqliteConnection): PlanQueries {
+  return {
+    plan: (planDigest) => db.read(() => plan(db, planDigest)),
+    identity: (output) => db.read(() => identity(db, output)),
+    namesOf: (output) => db.read(() => namesOf(db, output)),
+    findOutputs: (prefix, limit) => db.read(() => findOutputs(db, prefix, limit)),
+  };
+}
+
+/** Database id of an output; undefined if the record has never heard of it. */
+export function outputRow(db: SqliteConnection, output: OutputId): number | undefined {
+  return db.get<{ id: number }>("SELECT id FROM outputs WHERE output = ?", bytesOf(output))?.id;
+}
+
+/** Database id of an output, which is noted by its name alone if need be. In a write transaction. */
+export function noteOutput(db: SqliteConnection, output: OutputId): number {
+  const known = outputRow(db, output);
+  if (known !== undefined) return known;
+  return db.get<{ id: number }>("INSERT INTO outputs (output) VALUES (?) RETURNING id", bytesOf(output))!.id;
+}
+
+/** Notes the plan unless it is known, and returns its database id. In a write transaction. */
+export function notePlan(db: SqliteConnection, planDigest: string, plan: Plan): number {
+  const digest = bytesOf(planDigest);
+  const known = db.get<{ id: number }>("SELECT id FROM plans WHERE digest = ?", digest);
+  if (known !== undefined) return known.id;
+
+  const ids = noteOutputs(db, Object.values(plan.tasks));
+  const insert = "INSERT INTO plans (digest, meta) VALUES (?, ?) RETURNING id";
+  const { id } = db.get<{ id: number }>(insert, digest, encode(plan.meta))!;
+  for (const [name, task] of Object.entries(plan.tasks)) {
+    const sql = "INSERT INTO plan_tasks (plan_id, name, output_id) VALUES (?, ?, ?)";
+    db.run(sql, id, name, ids.get(task.output)!);
+  }
+  return id;
+}
+
+/** Notes what the tasks make, with spec and inputs. Returns database ids, of their inputs too. */
+function noteOutputs(db: SqliteConnection, tasks: readonly PlanTask[]): Map<OutputId, number> {
+  // Inputs refer to ids of outputs that may come later in the plan; so the ids are given out before the rows are written.
+  let next = db.get<{ next: number }>("SELECT coalesce(max(id), 0) + 1 AS next FROM outputs")!.next;
+  const ids = new Map<OutputId, number>();
+  const known = new Set<OutputId>(); // with their specs
+  const idOf = (output: OutputId): number => {
+    let id = ids.get(output);
+    if (id !== undefined) return id;
+    const sql = "SELECT id, spec_id FROM outputs WHERE output = ?";
+    const row = db.get<{ id: number; spec_id: number | null }>(sql, bytesOf(output));
+    if (row !== undefined && row.spec_id !== null) known.add(output);
+    id = row?.id ?? next++;
+    ids.set(output, id);
+    return id;
+  };
+  for (const task of tasks) {
+    const id = idOf(task.output);
+    if (known.has(task.output)) continue;
+    known.add(task.output);
+    const inputs: Record<string, number> = Object.create(null);
+    for (const [dependency, output] of Object.entries(task.inputs)) inputs[dependency] = idOf(output);
+    db.run(
+      `INSERT INTO outputs (id, output, spec_id, inputs) VALUES (?, ?, ?, ?)
+       ON CONFLICT (output) DO UPDATE SET spec_id = excluded.spec_id, inputs = excluded.inputs`,
+      id,
+      bytesOf(task.output),
+      noteSpec(db, specOf(task)),
+      encode(inputs),
+    );
+  }
+  for (const [output, id] of ids) {
+    if (known.has(output)) continue;
+    db.run(
+      "INSERT INTO outputs (id, output) VALUES (?, ?) ON CONFLICT (output) DO NOTHING",
+      id,
+      bytesOf(output),
+    );
+  }
+  return ids;
+}
+
+function noteSpec(db: SqliteConnection, spec: BnormalMap): number {
+  const bytes = encode(spec);
+  const digest = sha256(bytes);
+  const known = db.get<{ id: number }>("SELECT id FROM specs WHERE digest = ?", digest);
+  if (known !== undefined) return known.id;
+  return db.get<{ id: number }>(
+    "INSERT INTO specs (digest, bytes) VALUES (?, ?) RETURNING id",
+    digest,
+    bytes,
+  )!.id;
+}
+
+function plan(db: SqliteConnection, planDigest: string): Plan | undefined {
+  const sql = "SELECT id, meta FROM plans WHERE digest = ?";
+  const row = db.get<{ id: number; meta: Uint8Array }>(sql, bytesOf(planDigest));
+  if (row === undefined) return undefined;
+  interface TaskRow {
+    readonly name: string;
+    readonly id: number;
+    readonly output: Uint8Array;
+    readonly spec: Uint8Array;
+    readonly inputs: Uint8Array;
+  }
+  const rows = db.all<TaskRow>(
+    `SELECT p.name, o.id, o.output, s.bytes AS spec, o.inputs FROM plan_tasks p
+       JOIN outputs o ON o.id = p.output_id JOIN specs s ON s.id = o.spec_id
+     WHERE p.plan_id = ? ORDER BY p.name`,
+    row.id,
+  );
+  const names = new Map(rows.map((task) => [task.id, hex(task.output) as OutputId]));
+  const tasks: Record<string, PlanTask> = Object.create(null);
+  for (const task of rows) {
+    const built: Record<string, unknown> = decode(task.spec) as BnormalMap;
+    built["inputs"] = inputsOf(db, task.inputs, names);
+    built["output"] = names.get(task.id)!;
+    tasks[task.name] = built as PlanTask;
+  }
+  return { meta: decodeMap(row.meta), tasks };
+}
+
+function identity(db: SqliteConnection, output: OutputId): Awaited<ReturnType<RecordDb["identity"]>> {
+  const row = db.get<{ spec: Uint8Array; inputs: Uint8Array }>(
+    "SELECT s.bytes AS spec, o.inputs FROM outputs o JOIN specs s ON s.id = o.spec_id WHERE o.output = ?",
+    bytesOf(output),
+  );
+  if (row === undefined) return undefined;
+  return { spec: decodeMap(row.spec), inputs: inputsOf(db, row.inputs, new Map()) };
+}
+
+/** Dependency name → output, of an `inputs` column. `names` holds what is known of database id → output. */
+function inputsOf(
+  db: SqliteConnection,
+  inputs: Uint8Array,
+  names: Map<number, OutputId>,
+): Record<string, OutputId> {
+  const outputs: Record<string, OutputId> = Object.create(null);
+  for (const [dependency, id] of Object.entries(decodeMap(inputs) as Record<string, number>)) {
+    let output = names.get(id);
+    if (output === undefined) {
+      const row = db.get<{ output: Uint8Array }>("SELECT output FROM outputs WHERE id = ?", id)!;
+      output = hex(row.output) as OutputId;
+      names.set(id, output);
+    }
+    outputs[dependency] = output;
+  }
+  return outputs;
+}
+
+function namesOf(db: SqliteConnection, output: OutputId): string[] {
+  return db
+    .all<{ name: string }>(
+      `SELECT p.name FROM plan_tasks p JOIN outputs o ON o.id = p.output_id WHERE o.output = ?
+       GROUP BY p.name ORDER BY max(p.plan_id) DESC, p.name`,
+      bytesOf(output),
+    )
+    .map((row) => row.name);
+}
+
+function findOutputs(db: SqliteConnection, prefix: string, limit: number): OutputId[] {
+  if (!/^[0-9a-f]{4,64}$/.test(prefix)) return [];
+  return db
+    .all<{ output: Uint8Array }>(
+      "SELECT output FROM outputs WHERE output BETWEEN ? AND ? ORDER BY output LIMIT ?",
+      bytesOf(prefix.padEnd(64, "0")),
+      bytesOf(prefix.padEnd(64, "f")),
+      limit,
+    )
+    .map((row) => hex(row.output) as OutputId);
+}

@@ -1,0 +1,201 @@
+// Runs in the embedded record: beginning, ending, which of them live, and what they came to.
+import { randomBytes } from "node:crypto";
+import { dirname, join } from "node:path";
+import { decode } from "../bencode/decode.ts";
+import { encode } from "../bencode/encode.ts";
+import { forgetDead, holdLive, isLive } from "./live.ts";
+import { hex } from "./rows.ts";
+import type { SqliteConnection } from "./sqlite-connection.ts";
+import { recordError } from "./sqlite-errors.ts";
+import { notePlan } from "./sqlite-plans.ts";
+import type { Millis, RecordDb, Run, RunCounts, RunId, StartRun } from "./types.ts";
+
+type RunCalls = Pick<RecordDb, "startRun" | "finishRun" | "isLive" | "runs" | "run" | "lastRun">;
+
+/** `held` is filled with what gives back the lock of each run begun here and not yet ended. */
+export function runCalls(db: SqliteConnection, now: () => Millis, held: Map<RunId, () => void>): RunCalls {
+  return {
+    startRun: (request) => startRun(db, now, held, request),
+    async finishRun(run, status, counts) {
+      await db.write(() => finishRun(db, now(), run, status, counts));
+      held.get(run)?.(); // after the row: who sees neither lock nor end must take the run for killed
+      held.delete(run);
+    },
+    isLive: async (run) => runLives(db, run),
+    runs: (limit) => selectRuns(db, "ORDER BY r.id DESC LIMIT ?", limit),
+    async run(key) {
+      if (!/^[0-9a-f]+$/.test(key)) return undefined;
+      const [exact] = await selectRuns(db, "WHERE r.run = ?", key);
+      if (exact !== undefined) return exact;
+      const number = /^[0-9]{1,15}$/.test(key) ? Number(key) : 0;
+      const [numbered] = await selectRuns(db, "WHERE r.id = ?", number);
+      if (numbered !== undefined) return numbered;
+      const found = await selectRuns(db, "WHERE r.run LIKE ? LIMIT 2", `${key}%`);
+      return found.length === 1 ? found[0] : undefined;
+    },
+    async lastRun(pipeline) {
+      return (await selectRuns(db, "WHERE r.pipeline = ? ORDER BY r.id DESC LIMIT 1", pipeline))[0];
+    },
+  };
+}
+
+function liveFolder(db: SqliteConnection): string {
+  return join(dirname(db.file), "live");
+}
+
+/** Whether the run's process holds its lock. What a dead one left of it is removed. */
+export function runLives(db: SqliteConnection, run: RunId): boolean {
+  if (isLive(liveFolder(db), run)) return true;
+  if (db.get("SELECT 1 FROM runs WHERE run = ?", run) !== undefined) forgetDead(liveFolder(db), run);
+  return false;
+}
+
+/**
+ * Reads rows, some of them of runs that have not ended (`open`), and tells which of those runs are dead. A run that
+ * ends between the reading and the look at its lock would seem dead: so they are read again when one does.
+ */
+export async function readWithDead<Row extends { readonly run: RunId }>(
+  db: SqliteConnection,
+  read: () => Row[],
+  open: (row: Row) => boolean,
+): Promise<{ rows: Row[]; isDead: (row: Row) => boolean }> {
+  const rows = await db.read(read);
+  const running = new Set(rows.filter(open).map((row) => row.run));
+  const dead = new Set([...running].filter((run) => !runLives(db, run)));
+  return {
+    rows: dead.size > 0 ? await db.read(read) : rows,
+    isDead: (row) => open(row) && dead.has(row.run),
+  };
+}
+
+async function startRun(
+  db: SqliteConnection,
+  now: () => Millis,
+  held: Map<RunId, () => void>,
+  request: StartRun,
+): Promise<Run> {
+  const run = randomBytes(8).toString("hex");
+  let giveBack: () => void;
+  try {
+    giveBack = holdLive(liveFolder(db), run);
+  } catch (error) {
+    throw recordError(error, db.file);
+  }
+  try {
+    await db.write(() =>
+      db.run(
+        `INSERT INTO runs (run, pipeline, plan_id, goals, started_at, status, note, host, user, pid, version)
+         VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)`,
+        run,
+        request.pipeline,
+        notePlan(db, request.planDigest, request.plan),
+        encode(request.goals),
+        now(),
+        request.note,
+        request.host,
+        request.user,
+        process.pid,
+        request.version,
+      ),
+    );
+  } catch (error) {
+    giveBack();
+    throw error;
+  }
+  held.set(run, giveBack);
+  return (await selectRuns(db, "WHERE r.run = ?", run))[0]!;
+}
+
+function finishRun(
+  db: SqliteConnection,
+  endedAt: Millis,
+  run: RunId,
+  status: "done" | "failed" | "interrupted",
+  counts: RunCounts,
+): void {
+  const ended = db.run(
+    `UPDATE runs SET status = ?, ended_at = ?, ran = ?, same = ?, reused = ?, failed = ?, not_started = ?
+     WHERE run = ? AND status = 'running'`,
+    status,
+    endedAt,
+    counts.ran,
+    counts.same,
+    counts.reused,
+    counts.failed,
+    counts.notStarted,
+    run,
+  );
+  if (ended === 0) return;
+  const executions = "(SELECT e.id FROM executions e JOIN runs r ON r.id = e.run_id WHERE r.run = ?)";
+  db.run(
+    `UPDATE executions SET outcome = 'failure', ended_at = ?, failure_kind = 'interrupted', failure_message = 'the run ended'
+     WHERE outcome = 'running' AND id IN ${executions}`,
+    endedAt,
+    run,
+  );
+  db.run(`DELETE FROM leases WHERE execution_id IN ${executions}`, run);
+}
+
+interface RunRow {
+  readonly id: number;
+  readonly run: string;
+  readonly pipeline: string;
+  readonly digest: Uint8Array;
+  readonly goals: Uint8Array;
+  readonly started_at: number;
+  readonly ended_at: number | null;
+  readonly status: Run["status"];
+  readonly ran: number;
+  readonly same: number;
+  readonly reused: number;
+  readonly failed: number;
+  readonly not_started: number;
+  readonly note: string;
+  readonly host: string;
+  readonly user: string;
+  readonly pid: number;
+  readonly version: string;
+}
+
+/** Runs that have not ended are counted by their executions; what they reused is not known. */
+async function selectRuns(db: SqliteConnection, rest: string, value: string | number): Promise<Run[]> {
+  const outputsWith = (outcome: string) =>
+    `(SELECT count(DISTINCT e.output_id) FROM executions e WHERE e.run_id = r.id AND e.outcome = '${outcome}')`;
+  const sql = `
+    SELECT r.id, r.run, r.pipeline, p.digest, r.goals, r.started_at, r.ended_at, r.status,
+      coalesce(r.ran, ${outputsWith("success")}) AS ran, coalesce(r.same, 0) AS same, coalesce(r.reused, 0) AS reused,
+      coalesce(r.failed, (
+        SELECT count(DISTINCT e.output_id) FROM executions e WHERE e.run_id = r.id AND e.outcome = 'failure' AND NOT EXISTS (
+          SELECT 1 FROM executions l WHERE l.run_id = e.run_id AND l.output_id = e.output_id AND l.outcome <> 'failure')
+      )) AS failed,
+      coalesce(r.not_started, 0) AS not_started, r.note, r.host, r.user, r.pid, r.version
+    FROM runs r JOIN plans p ON p.id = r.plan_id ${rest}`;
+  const read = () => db.all<RunRow>(sql, value);
+  const { rows, isDead } = await readWithDead(db, read, (row) => row.status === "running");
+  return rows.map((row) => runOf(row, isDead(row)));
+}
+
+function runOf(row: RunRow, dead: boolean): Run {
+  return {
+    id: row.run,
+    number: row.id,
+    pipeline: row.pipeline,
+    planDigest: hex(row.digest),
+    goals: decode(row.goals) as string[],
+    startedAt: row.started_at,
+    ...(row.ended_at !== null && { endedAt: row.ended_at }),
+    status: dead ? "abandoned" : row.status,
+    counts: {
+      ran: row.ran,
+      same: row.same,
+      reused: row.reused,
+      failed: row.failed,
+      notStarted: row.not_started,
+    },
+    note: row.note,
+    host: row.host,
+    user: row.user,
+    pid: row.pid,
+    version: row.version,
+  };
+}

@@ -1,0 +1,84 @@
+// What is done, in the embedded record: current successes, history, trees, and what was found out about them since.
+import { AlamodeError } from "../errors.ts";
+import type { OutputId } from "../plan/types.ts";
+import type { Location } from "../store/types.ts";
+import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
+import type { SqliteConnection } from "./sqlite-connection.ts";
+import type { RecordDb, Success } from "./types.ts";
+
+type SuccessCalls = Pick<
+  RecordDb,
+  "successes" | "history" | "locations" | "tree" | "stamps" | "mark" | "settle" | "settleOne" | "lastSuccess"
+>;
+
+export function successCalls(db: SqliteConnection): SuccessCalls {
+  return {
+    successes: (outputs) => db.read(() => currentSuccesses(db, outputs)),
+    history: (output) =>
+      db.read(() => {
+        const sql = `${SELECT_SUCCESS} WHERE o.output = ? ORDER BY s.id DESC`;
+        return db.all<SuccessRow>(sql, bytesOf(output)).map(successOf);
+      }),
+    locations: (output, store) =>
+      db.read(() => {
+        const sql = `SELECT DISTINCT s.location FROM successes s JOIN outputs o ON o.id = s.output_id
+          WHERE o.output = ? AND s.store = ? ORDER BY s.location`;
+        return db.all<{ location: Location }>(sql, bytesOf(output), store).map((row) => row.location);
+      }),
+    tree: (digest) =>
+      db.read(() => {
+        const row = db.get<{ bytes: Uint8Array }>(
+          "SELECT bytes FROM trees WHERE digest = ?",
+          bytesOf(digest),
+        );
+        return row?.bytes ?? notThere(`tree ${digest}`, db.file);
+      }),
+    stamps: (success) =>
+      db.read(() => {
+        const row = db.get<{ stamps: Uint8Array }>("SELECT stamps FROM successes WHERE id = ?", success);
+        return row?.stamps ?? notThere(`success ${success}`, db.file);
+      }),
+    // What it stands for is left to it (table `standing`): what was made from it stays valid until it is made again.
+    mark: (success, state) =>
+      db.write(() => {
+        db.run("UPDATE successes SET state = ? WHERE id = ?", state, success);
+      }),
+    settle: (host, boot, upTo) =>
+      db.write(() => {
+        const sql =
+          "UPDATE successes SET settled = 1 WHERE settled = 0 AND host = ? AND boot = ? AND id <= ?";
+        return db.run(sql, host, boot, upTo);
+      }),
+    settleOne: (success) =>
+      db.write(() => {
+        db.run("UPDATE successes SET settled = 1 WHERE id = ?", success);
+      }),
+    lastSuccess: () =>
+      db.read(() => db.get<{ id: number }>("SELECT coalesce(max(id), 0) AS id FROM successes")!.id),
+  };
+}
+
+/** What stands for the output and has its bytes, as far as the record knows. */
+export function currentSuccess(db: SqliteConnection, output: OutputId): Success | undefined {
+  const row = db.get<SuccessRow>(
+    `${SELECT_SUCCESS} JOIN standing c ON c.success_id = s.id WHERE o.output = ? AND s.state = 'current'`,
+    bytesOf(output),
+  );
+  return row && successOf(row);
+}
+
+function currentSuccesses(db: SqliteConnection, outputs: readonly OutputId[]): Map<OutputId, Success> {
+  const found = new Map<OutputId, Success>();
+  for (const output of outputs) {
+    const success = currentSuccess(db, output);
+    if (success !== undefined) found.set(output, success);
+  }
+  return found;
+}
+
+function notThere(what: string, file: string): never {
+  throw new AlamodeError("record-damaged", `the record names ${what}, but does not hold it`, {
+    facts: { record: file },
+    hint: "Restore the record from a backup, or move it aside and begin a new one.",
+  });
+}
