@@ -1,0 +1,149 @@
+// Code and small data of a task, by content: the `files` map of a spec. The one file of plan/ that looks at a disk while a
+// pipeline is described; it also remembers which file each digest was read from, so that its content can be kept.
+import { createHash } from "node:crypto";
+import { closeSync, globSync, lstatSync, openSync, readSync, statSync } from "node:fs";
+import { isAbsolute, relative, resolve, sep } from "node:path";
+import { sortUtf8 } from "../bencode/order.ts";
+import { AlamodeError, errnoOf } from "../errors.ts";
+import { baseFolder } from "./base-folder.ts";
+import type { Plan, Spec } from "./types.ts";
+
+export interface FilesOptions {
+  /** Where paths start, e.g. `import.meta.dirname`; by default the pipeline's folder. */
+  readonly from?: string;
+}
+
+/** Of one digest that specs name. */
+export interface SourceFile {
+  readonly sha256: string;
+  /** Where it was read from in this process; undefined for plans that were loaded. */
+  readonly file: string | undefined;
+}
+
+const SOURCES = Symbol.for("a-la-mode.sources");
+type Global = { [SOURCES]?: Map<string, string> };
+
+/**
+ * The `files` of a spec: relative path → sha256 of all regular files that the patterns match, e.g.
+ * `files('fit.py', 'lib/**')`. Links to files are followed. Neither times nor where the project lies matter.
+ * Throws `no-source` (nothing matches), `source-folder` (a folder without `/**`), `source-outside` (above the folder).
+ */
+export function files(...patterns: (string | FilesOptions)[]): { [path: string]: string } {
+  const options = patterns.find((pattern) => typeof pattern === "object");
+  const base = resolve(baseFolder(), options?.from ?? ".");
+  const paths = new Set<string>();
+  for (const pattern of patterns) {
+    if (typeof pattern !== "string") continue;
+    const matching = pathsOf(pattern, base);
+    if (matching.length === 0) {
+      throw new AlamodeError("no-source", `files("${pattern}"): no file in ${base} matches.`, {
+        hint: "Check the pattern, or say where paths start: files('…', { from: import.meta.dirname }).",
+      });
+    }
+    for (const path of matching) paths.add(path);
+  }
+  const found: { [path: string]: string } = Object.create(null);
+  for (const path of sortUtf8([...paths])) {
+    const file = resolve(base, path);
+    found[path] = digestOf(file);
+    knownSources().set(found[path], file);
+  }
+  return found;
+}
+
+/** The file whose content `files` read under this digest in this process. It may have changed since. */
+export function sourceFile(sha256: string): string | undefined {
+  return knownSources().get(sha256);
+}
+
+/** Every digest that the `files` of the plan's specs name, once each. */
+export function sourcesOf(plan: Plan): SourceFile[] {
+  return sourcesIn(Object.values(plan.tasks));
+}
+
+/** The same of specs. */
+export function sourcesIn(specs: Iterable<Spec>): SourceFile[] {
+  const found = new Map<string, SourceFile>();
+  for (const { files: map } of specs) {
+    if (typeof map !== "object" || map === null) continue;
+    for (const sha256 of map instanceof Map ? map.values() : Object.values(map)) {
+      if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256) || found.has(sha256)) continue;
+      found.set(sha256, { sha256, file: sourceFile(sha256) });
+    }
+  }
+  return [...found.values()];
+}
+
+function knownSources(): Map<string, string> {
+  const known = (globalThis as Global)[SOURCES] ?? new Map<string, string>();
+  (globalThis as Global)[SOURCES] = known;
+  return known;
+}
+
+/** Relative paths, with `/`, of the regular files that a pattern matches. */
+function pathsOf(pattern: string, base: string): string[] {
+  if (lstatSync(resolve(base, pattern), { throwIfNoEntry: false }) !== undefined) {
+    refuseOutside(pattern, pattern, base);
+    if (!isFile(pattern, resolve(base, pattern))) {
+      throw new AlamodeError("source-folder", `files("${pattern}"): this is a folder, and files are needed.`, {
+        hint: `Write files("${pattern.replace(/\/+$/, "")}/**") for all in it.`,
+      });
+    }
+    return [relativePath(base, resolve(base, pattern))];
+  }
+  const paths: string[] = [];
+  for (const path of globSync(pattern, { cwd: base })) {
+    refuseOutside(pattern, path, base);
+    if (isFile(pattern, resolve(base, path))) paths.push(relativePath(base, resolve(base, path)));
+  }
+  return paths;
+}
+
+function relativePath(base: string, file: string): string {
+  return relative(base, file).replaceAll(sep, "/");
+}
+
+function refuseOutside(pattern: string, path: string, base: string): void {
+  const inside = relative(base, resolve(base, path));
+  if (inside !== ".." && !inside.startsWith(`..${sep}`) && !isAbsolute(inside)) return;
+  throw new AlamodeError("source-outside", `files("${pattern}"): ${path} lies outside ${base}.`, {
+    hint: "Say where paths start: files('…', { from: '..' }).",
+  });
+}
+
+/** Whether a regular file lies there, or a link to one. Folders, sockets and the like are not; a dangling link is an error. */
+function isFile(pattern: string, file: string): boolean {
+  try {
+    return statSync(file).isFile();
+  } catch (cause) {
+    const dangling = lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
+    if (errnoOf(cause) !== "ENOENT") throw unreadable(file, cause);
+    const why = dangling ? "is a link to nothing" : "has a name that is not UTF-8";
+    throw new AlamodeError("no-source", `files("${pattern}"): ${file} ${why}.`, { cause });
+  }
+}
+
+/** sha256 (hex) of a file's content, of any size. */
+export function digestOf(file: string): string {
+  const hash = createHash("sha256");
+  const buffer = new Uint8Array(256 * 1024);
+  try {
+    const descriptor = openSync(file, "r");
+    try {
+      for (;;) {
+        const count = readSync(descriptor, buffer);
+        if (count === 0) return hash.digest("hex");
+        hash.update(buffer.subarray(0, count));
+      }
+    } finally {
+      closeSync(descriptor);
+    }
+  } catch (cause) {
+    throw unreadable(file, cause);
+  }
+}
+
+function unreadable(file: string, cause: unknown): AlamodeError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new AlamodeError("source-unreadable", `the source file ${file} cannot be read: ${why}.`, { cause });
+}
