@@ -1,0 +1,157 @@
+// The examples as a newcomer runs them, through the built CLI; their numbers computed a second way.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { after, before, test } from "node:test";
+import { removeTree } from "../../src/store/remove.ts";
+import { cli, cliMain, cliNode } from "../cli-runner.ts";
+
+const root = resolve(import.meta.dirname, "../..");
+const collage = "examples/collage/pipeline.ts";
+const weather = "examples/weather/pipeline.ts";
+const temporary = mkdtempSync(join(tmpdir(), "alamode-examples-"));
+const store = join(temporary, "store");
+
+before(() => {
+  if (existsSync(cliMain)) return;
+  const built = spawnSync(process.execPath, [join(root, "scripts/build.ts")], { stdio: "inherit" });
+  assert.equal(built.status, 0);
+});
+after(() => removeTree(temporary));
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+/** Runs `alamode COMMAND -f PIPELINE …`, in a store of this test's own, and returns its stdout. */
+async function alamode(
+  command: string,
+  pipeline: string,
+  args: readonly string[] = [],
+  env: Env = {},
+): Promise<string> {
+  const places = ["--store", store, "--record", join(store, "record.db")];
+  const result = await cli([command, "-f", pipeline, ...places, ...args], {
+    cwd: root,
+    env: { BLUR: undefined, WET_MM: undefined, ...env },
+  });
+  assert.equal(result.code, 0, result.stdout + result.stderr);
+  return result.stdout;
+}
+
+/** Counts of a run, and the names of the tasks that ran. */
+async function run(pipeline: string, env: Env = {}) {
+  const events = (await alamode("run", pipeline, ["--json"], env))
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const finished = events.find(({ event }) => event === "run.finished");
+  assert.ok(finished);
+  const { ran, reused, failed } = finished;
+  const names = events.filter(({ event }) => event === "task.ran").map(({ task }) => task);
+  return { ran, reused, failed, names: names.sort() };
+}
+
+async function outputFile(pipeline: string, task: string, name: string, env: Env = {}): Promise<Buffer> {
+  const folder = (await alamode("path", pipeline, [task], env)).trim();
+  return readFileSync(join(resolve(root, folder), name));
+}
+
+/** Width and height, from the first chunk of a PNG. */
+function pngSize(file: Buffer): [number, number] {
+  assert.equal(file.subarray(0, 8).toString("latin1"), "\x89PNG\r\n\x1a\n");
+  assert.equal(file.subarray(12, 16).toString("latin1"), "IHDR");
+  return [file.readUInt32BE(16), file.readUInt32BE(20)];
+}
+
+test("the collage is made once, then reused, then made again where the blur changed", async () => {
+  const all = ["blur", "collage", "download_images", "edge_enhance"];
+  assert.deepEqual(await run(collage), { ran: 4, reused: 0, failed: 0, names: all });
+  assert.deepEqual(await run(collage), { ran: 0, reused: 4, failed: 0, names: [] });
+
+  const strong = { BLUR: "30" };
+  const status = await alamode("status", collage, [], strong);
+  assert.match(status, /2 of 4/);
+  assert.match(status, /SIGMA/);
+  assert.deepEqual(await run(collage, strong), { ran: 2, reused: 2, failed: 0, names: ["blur", "collage"] });
+  assert.deepEqual(await run(collage), { ran: 0, reused: 4, failed: 0, names: [] });
+
+  const first = await outputFile(collage, "collage", "collage.png");
+  const second = await outputFile(collage, "collage", "collage.png", strong);
+  assert.deepEqual(pngSize(first), [1600, 1052]);
+  assert.deepEqual(pngSize(second), [1600, 1052]);
+  assert.ok(!first.equals(second));
+});
+
+test("the collage has the same IDs from any folder and with any mtime, and the same bytes in any store", async () => {
+  const here = await alamode("plan", collage, ["--json"]);
+  const elsewhere = await cli(["plan", "-f", join(root, collage), "--json"], {
+    cwd: temporary,
+    env: { BLUR: undefined, NODE_PATH: "/nowhere" },
+  });
+  assert.equal(elsewhere.code, 0, elsewhere.stderr);
+  assert.deepEqual(JSON.parse(elsewhere.stdout), JSON.parse(here));
+  assert.ok(!here.includes(root), "an absolute path is part of the plan");
+});
+
+const noPython = spawnSync("python3", ["--version"]).status === 0 ? false : "there is no python3";
+
+test("the weather report has the numbers of the data", { skip: noPython }, async () => {
+  const first = await run(weather);
+  assert.deepEqual({ ...first, names: [] }, { ran: 9, reused: 0, failed: 0, names: [] });
+  assert.equal((await run(weather)).ran, 0);
+
+  // [date, rain, high, low, wind, kind]
+  const csv = readFileSync(join(root, "node_modules/vega-datasets/data/seattle-weather.csv"), "utf8");
+  const days = csv
+    .trim()
+    .split("\n")
+    .slice(1)
+    .map((line) => line.split(","));
+  const { years } = JSON.parse((await outputFile(weather, "aggregate", "weather.json")).toString());
+  const report = (await outputFile(weather, "report", "report.html")).toString();
+  for (const year of ["2012", "2013", "2014", "2015"]) {
+    const own = days.filter(([date]) => date!.startsWith(year));
+    const tenths = own.reduce((sum, [, rain]) => sum + Math.round(Number(rain) * 10), 0);
+    const found = years.find((one: { year: number }) => one.year === Number(year));
+    assert.equal(found.days, own.length);
+    assert.equal(found.rain, tenths / 10);
+    assert.equal(found.wet_days, own.filter(([, rain]) => Number(rain) >= 1).length);
+    assert.equal(found.hottest.value, Math.max(...own.map(([, , high]) => Number(high))));
+    assert.ok(report.includes(`<td>${(tenths / 10).toFixed(1)} mm</td>`), `${year}: ${tenths / 10} mm`);
+  }
+  assert.match(report, /<svg [\s\S]*<\/svg>/);
+});
+
+test("other wet days are counted again, from the days that were cleaned before", {
+  skip: noPython,
+}, async () => {
+  await run(weather);
+  const years = [2012, 2013, 2014, 2015].map((year) => `by_year/${year}`);
+  const { ran, reused, names } = await run(weather, { WET_MM: "5" });
+  assert.deepEqual(
+    { ran, reused, names },
+    { ran: 7, reused: 2, names: ["aggregate", ...years, "chart", "report"] },
+  );
+});
+
+test("the README's identities come out of the identity example", async () => {
+  const plan = async (env: Env) => JSON.parse(await alamode("plan", "examples/identity.ts", ["--json"], env));
+  const { vectors } = JSON.parse(readFileSync(join(root, "test/compat/reference.json"), "utf8"));
+  for (const [at, sha] of [undefined, "qwetr3"].entries()) {
+    const { tasks } = await plan({ BLUR_SHA: sha });
+    for (const [name, output] of Object.entries(vectors[at].outputs))
+      assert.equal(tasks[name].output, output);
+  }
+});
+
+test("the demo does what it says", () => {
+  const folder = join(temporary, "demo");
+  const demo = spawnSync(cliNode, [join(root, "scripts/demo.ts"), folder], { cwd: root, encoding: "utf8" });
+  assert.equal(demo.status, 0, demo.stdout + demo.stderr);
+  const pictures = [...demo.stdout.matchAll(/^ {2}blurred by \d+ +(\S+)$/gm)].map(([, path]) =>
+    resolve(root, path!),
+  );
+  assert.equal(pictures.length, 2);
+  for (const picture of pictures) assert.deepEqual(pngSize(readFileSync(picture)), [1600, 1052]);
+});
