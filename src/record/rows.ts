@@ -1,5 +1,5 @@
 // Rows of the record's tables as the values of types.ts, and the small conversions that go with them.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { decode } from "../bencode/decode.ts";
 import type { BnormalMap } from "../bencode/types.ts";
 import type { OutputId } from "../plan/types.ts";
@@ -15,7 +15,7 @@ export function bytesOf(hexDigits: string): Uint8Array {
 }
 
 export function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(bytes).digest();
+  return hash("sha256", bytes, "buffer");
 }
 
 /** A column that holds a bencoded map. */

@@ -91,13 +91,9 @@ function noteOutputs(db: SqliteConnection, tasks: readonly PlanTask[]): Map<Outp
 function noteSpec(db: SqliteConnection, spec: BnormalMap): number {
   const bytes = encode(spec);
   const digest = sha256(bytes);
-  const known = db.get<{ id: number }>("SELECT id FROM specs WHERE digest = ?", digest);
-  if (known !== undefined) return known.id;
-  return db.get<{ id: number }>(
-    "INSERT INTO specs (digest, bytes) VALUES (?, ?) RETURNING id",
-    digest,
-    bytes,
-  )!.id;
+  const insert = "INSERT INTO specs (digest, bytes) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING RETURNING id";
+  const added = db.get<{ id: number }>(insert, digest, bytes);
+  return (added ?? db.get<{ id: number }>("SELECT id FROM specs WHERE digest = ?", digest)!).id;
 }
 
 function plan(db: SqliteConnection, planDigest: string): Plan | undefined {
