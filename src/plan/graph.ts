@@ -1,5 +1,6 @@
 // A plan as the engine walks it: nodes are outputs, numbered, and edges lie in flat arrays, so that a million tasks fit.
 import { AlamodeError } from "../errors.ts";
+import { unknownTask } from "./task-names.ts";
 import type { OutputId, Plan } from "./types.ts";
 
 /** An input that no task of the plan makes. */
@@ -7,68 +8,6 @@ export interface ExternalInput {
   readonly task: string;
   readonly dependency: string;
   readonly output: OutputId;
-}
-
-/** Nodes are numbered from 0, by the first task of each output, in the plan's order. */
-export class PlanGraph {
-  /** Each node's output. */
-  readonly outputs: readonly OutputId[];
-  /** Each node's first task; others of the same output are in `names`. */
-  readonly tasks: readonly string[];
-  /** All nodes, each after all it depends on. */
-  readonly order: Int32Array;
-  readonly external: readonly ExternalInput[];
-  readonly #nodes: ReadonlyMap<OutputId, number>;
-  readonly #moreNames: ReadonlyMap<number, readonly string[]>;
-  readonly #inputs: Edges;
-  readonly #dependents: Edges;
-
-  constructor(plan: Plan) {
-    const outputs: OutputId[] = [];
-    const tasks: string[] = [];
-    const nodes = new Map<OutputId, number>();
-    const moreNames = new Map<number, string[]>();
-    for (const name of Object.keys(plan.tasks)) {
-      const { output } = plan.tasks[name]!;
-      const node = nodes.get(output);
-      if (node === undefined) {
-        nodes.set(output, outputs.length);
-        outputs.push(output);
-        tasks.push(name);
-      } else {
-        moreNames.set(node, [...(moreNames.get(node) ?? []), name]);
-      }
-    }
-    this.outputs = outputs;
-    this.tasks = tasks;
-    this.#nodes = nodes;
-    this.#moreNames = moreNames;
-    const external: ExternalInput[] = [];
-    this.#inputs = inputEdges(plan, tasks, nodes, external);
-    this.external = external;
-    this.#dependents = reversed(this.#inputs);
-    this.order = ordered(this.#inputs, this.#dependents);
-  }
-
-  /** The node that makes `output`; undefined where no task of the plan does. */
-  node(output: OutputId): number | undefined {
-    return this.#nodes.get(output);
-  }
-
-  /** Names of the tasks whose output the node is. */
-  names(node: number): readonly string[] {
-    return [this.tasks[node]!, ...(this.#moreNames.get(node) ?? [])];
-  }
-
-  /** The nodes it depends on, each once. External inputs are not among them. */
-  inputs(node: number): Int32Array {
-    return edgesOf(this.#inputs, node);
-  }
-
-  /** The nodes that depend on it, each once, in their order. */
-  dependents(node: number): Int32Array {
-    return edgesOf(this.#dependents, node);
-  }
 }
 
 export function graphOf(plan: Plan): PlanGraph {
@@ -85,6 +24,107 @@ export function goalsOf(plan: Plan): string[] {
   return Object.keys(plan.tasks).filter((name) => !needed.has(plan.tasks[name]!.output));
 }
 
+/**
+ * Tasks of one output are one node. Nodes are numbered from 0 by the first task of each, in the plan's order; external
+ * inputs are nodes too, without names or inputs, numbered after all others.
+ */
+export class PlanGraph {
+  /** Each node's output. */
+  readonly outputs: readonly OutputId[];
+  /** All nodes, each after those it depends on. */
+  readonly order: Int32Array;
+  readonly external: readonly ExternalInput[];
+  readonly #plan: Plan;
+  readonly #nodes = new Map<OutputId, number>();
+  /** The first task of each node that has any; more of them are rare. */
+  readonly #names: string[] = [];
+  readonly #moreNames = new Map<number, string[]>();
+  readonly #inputs: Edges;
+  readonly #dependents: Edges;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    const outputs: OutputId[] = [];
+    const external: ExternalInput[] = [];
+    for (const name of Object.keys(plan.tasks)) {
+      const { output } = plan.tasks[name]!;
+      const node = this.#nodes.get(output);
+      if (node === undefined) {
+        this.#nodes.set(output, outputs.length);
+        outputs.push(output);
+        this.#names.push(name);
+      } else {
+        const more = this.#moreNames.get(node);
+        if (more === undefined) this.#moreNames.set(node, [name]);
+        else more.push(name);
+      }
+    }
+    this.outputs = outputs;
+    this.external = external;
+    this.#inputs = this.#inputEdges(outputs, external);
+    this.#dependents = reversed(this.#inputs);
+    this.order = ordered(this.#inputs, this.#dependents);
+  }
+
+  /** The node of an output; undefined where the plan does not name it. */
+  node(output: OutputId): number | undefined {
+    return this.#nodes.get(output);
+  }
+
+  /** The node of a task. Throws `unknown-task`. */
+  nodeOf(task: string): number {
+    const planned = this.#plan.tasks[task];
+    if (planned === undefined) throw unknownTask(task, Object.keys(this.#plan.tasks));
+    return this.#nodes.get(planned.output)!;
+  }
+
+  /** Names of the tasks whose output the node is; none for an external one. */
+  names(node: number): readonly string[] {
+    const first = this.#names[node];
+    return first === undefined ? [] : [first, ...(this.#moreNames.get(node) ?? [])];
+  }
+
+  /** The nodes it depends on, each once, in the order of the dependencies. */
+  inputs(node: number): Int32Array {
+    return edgesOf(this.#inputs, node);
+  }
+
+  /** The nodes that depend on it, each once, in the order of their numbers. */
+  dependents(node: number): Int32Array {
+    return edgesOf(this.#dependents, node);
+  }
+
+  /** Numbers external inputs as it meets them. */
+  #inputEdges(outputs: OutputId[], external: ExternalInput[]): Edges {
+    const { tasks } = this.#plan;
+    let most = 0;
+    for (const name of this.#names) most += Object.keys(tasks[name]!.inputs).length;
+    const targets = new Int32Array(most);
+    const starts: number[] = [0];
+    const lastSeenBy: number[] = outputs.map(() => -1);
+    let count = 0;
+    for (const [node, task] of this.#names.entries()) {
+      const { inputs } = tasks[task]!;
+      for (const dependency of Object.keys(inputs)) {
+        const output = inputs[dependency]!;
+        let target = this.#nodes.get(output);
+        if (target === undefined) {
+          target = outputs.length;
+          this.#nodes.set(output, target);
+          outputs.push(output);
+        }
+        if (target >= this.#names.length) external.push({ task, dependency, output });
+        if (lastSeenBy[target] === node) continue;
+        lastSeenBy[target] = node;
+        targets[count++] = target;
+      }
+      starts.push(count);
+    }
+    while (starts.length <= outputs.length) starts.push(count);
+    return { starts: Int32Array.from(starts), targets: targets.subarray(0, count) };
+  }
+}
+
 /** `targets` of node n lie from `starts[n]` to `starts[n + 1]`. */
 interface Edges {
   readonly starts: Int32Array;
@@ -93,36 +133,6 @@ interface Edges {
 
 function edgesOf({ starts, targets }: Edges, node: number): Int32Array {
   return targets.subarray(starts[node], starts[node + 1]);
-}
-
-function inputEdges(
-  plan: Plan,
-  tasks: readonly string[],
-  nodes: ReadonlyMap<OutputId, number>,
-  external: ExternalInput[],
-): Edges {
-  let most = 0;
-  for (const task of tasks) most += Object.keys(plan.tasks[task]!.inputs).length;
-  const starts = new Int32Array(tasks.length + 1);
-  const targets = new Int32Array(most);
-  const lastSeenBy = new Int32Array(tasks.length).fill(-1);
-  let count = 0;
-  for (let node = 0; node < tasks.length; node++) {
-    const task = tasks[node]!;
-    const { inputs } = plan.tasks[task]!;
-    for (const dependency of Object.keys(inputs)) {
-      const output = inputs[dependency]!;
-      const target = nodes.get(output);
-      if (target === undefined) {
-        external.push({ task, dependency, output });
-      } else if (lastSeenBy[target] !== node) {
-        lastSeenBy[target] = node;
-        targets[count++] = target;
-      }
-    }
-    starts[node + 1] = count;
-  }
-  return { starts, targets: targets.slice(0, count) };
 }
 
 function reversed({ starts, targets }: Edges): Edges {
@@ -152,10 +162,12 @@ function ordered(inputs: Edges, dependents: Edges): Int32Array {
       if (--waitsFor[dependent]! === 0) order[known++] = dependent;
     }
   }
-  if (known < size) {
-    throw new AlamodeError("plan-mismatch", "the plan's tasks depend on each other in a circle, which true IDs cannot.", {
+  if (known === size) return order;
+  throw new AlamodeError(
+    "plan-mismatch",
+    "tasks of the plan depend on each other in a circle, so its IDs are wrong.",
+    {
       hint: "Encode the plan again.",
-    });
-  }
-  return order;
+    },
+  );
 }

@@ -14,7 +14,7 @@ export type ParsedJson =
   | { readonly [key: string]: ParsedJson };
 
 const SPACE = /[\t\n\r ]*/y;
-const TEXT = /"(?:[^"\\]|\\[^])*"/y;
+const TEXT = /"(?:[^"\\]|\\[\s\S])*"/y;
 const WORD = /true|false|null|-?[0-9][0-9+\-.eE]*/y;
 
 /** Throws `not-json` with the offset in UTF-16 units, also for repeated keys and more than 500 levels. */
@@ -40,7 +40,9 @@ class JsonReader {
     if (this.#text[this.#offset] === '"') return this.#string();
     const word = this.#match(WORD) ?? this.#fail("no value begins like this");
     const value = this.#parse(word) as number | boolean | null;
-    return typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(word) ? BigInt(word) : value;
+    return typeof value === "number" && !Number.isSafeInteger(value) && /^-?\d+$/.test(word)
+      ? BigInt(word)
+      : value;
   }
 
   end(): void {

@@ -17,7 +17,8 @@ export function json(value: Json): string {
     if (value === null || typeof value === "boolean") return String(value);
     if (typeof value === "number" && Number.isFinite(value)) return JSON.stringify(value);
     if (typeof value === "string") return text(value, steps);
-    if (steps.length >= MAX_DEPTH) throw refused(`more than ${MAX_DEPTH} lists and maps lie within each other`, steps);
+    if (steps.length >= MAX_DEPTH)
+      throw refused(`more than ${MAX_DEPTH} lists and maps lie within each other`, steps);
     if (Array.isArray(value)) {
       return `[${Array.from(value, (item: unknown, index) => within(index, () => write(item))).join(",")}]`;
     }
@@ -47,7 +48,11 @@ function kindOf(value: unknown): string {
 }
 
 function refused(what: string, steps: readonly (string | number)[]): AlamodeError {
-  return new AlamodeError("not-encodable", `json(…): ${steps.length > 0 ? `${pathText(steps)}: ` : ""}${what}.`, {
-    hint: "Pass numbers, text, booleans, null, lists and maps.",
-  });
+  return new AlamodeError(
+    "not-encodable",
+    `json(…): ${steps.length > 0 ? `${pathText(steps)}: ` : ""}${what}.`,
+    {
+      hint: "Pass numbers, text, booleans, null, lists and maps.",
+    },
+  );
 }

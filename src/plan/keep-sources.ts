@@ -4,13 +4,12 @@ import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdir, rename, rm } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { AlamodeError } from "../errors.ts";
-import { baseFolder } from "./base-folder.ts";
 import { findProject } from "./project-folder.ts";
-import { digestOf, type SourceFile } from "./sources.ts";
+import { digestOf, type SourceFile, sourceBase } from "./sources.ts";
 
 /** Where sources go unless told otherwise: `ALAMODE_STORE`, else `.alamode` beside the pipeline's package.json. */
 export function defaultStoreDir(env: NodeJS.ProcessEnv = process.env): string {
-  return resolve(env["ALAMODE_STORE"] || join(findProject(baseFolder()), ".alamode"));
+  return resolve(env["ALAMODE_STORE"] || join(findProject(sourceBase()), ".alamode"));
 }
 
 /**
@@ -30,10 +29,14 @@ async function keep(kept: string, sha256: string, file: string): Promise<void> {
   try {
     await copyFile(file, partial);
     if (digestOf(partial) !== sha256) {
-      throw new AlamodeError("source-changed", `the source file ${file} has changed since the pipeline was described.`, {
-        facts: { sha256 },
-        hint: "Describe the pipeline again.",
-      });
+      throw new AlamodeError(
+        "source-changed",
+        `the source file ${file} has changed since the pipeline was described.`,
+        {
+          facts: { sha256 },
+          hint: "Describe the pipeline again.",
+        },
+      );
     }
     await chmod(partial, 0o444);
     await rename(partial, kept);

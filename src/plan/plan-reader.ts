@@ -127,7 +127,7 @@ class PlanReader {
   }
 
   #notAPlan(why: string): AlamodeError {
-    return new AlamodeError("not-a-plan", `${this.#name} is not a plan: ${why}.`, {
+    return new AlamodeError("not-a-plan", `${this.#name}: not a plan: ${why}.`, {
       facts: { offset: this.#reader.offset },
       hint: "Write one with dag.save(path) or `alamode plan -o FILE`.",
     });

@@ -3,8 +3,12 @@ import { randomBytes } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import type { DagContent } from "./dag.ts";
 import { dagChunks } from "./encode.ts";
+import { defaultStoreDir, keepSources } from "./keep-sources.ts";
+import { sourcesIn } from "./sources.ts";
 
 export async function saveDag(dag: DagContent, path: string): Promise<void> {
+  const specs = [...dag.tasks.values()].map((task) => task.spec);
+  await keepSources(defaultStoreDir(), sourcesIn(specs));
   await writeWhole(path, dagChunks(dag));
 }
 

@@ -5,7 +5,6 @@ import { closeSync, globSync, lstatSync, openSync, readSync, statSync } from "no
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { sortUtf8 } from "../bencode/order.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
-import { baseFolder } from "./base-folder.ts";
 import type { Plan, Spec } from "./types.ts";
 
 export interface FilesOptions {
@@ -20,8 +19,20 @@ export interface SourceFile {
   readonly file: string | undefined;
 }
 
+// Global, because the pipeline may have loaded another copy of this package than whoever loads the pipeline.
 const SOURCES = Symbol.for("a-la-mode.sources");
-type Global = { [SOURCES]?: Map<string, string> };
+const BASE = Symbol.for("a-la-mode.base");
+type Global = { [SOURCES]?: Map<string, string>; [BASE]?: string };
+
+/** Says where the paths of `files` start from now on: in the folder of the pipeline that is about to be loaded. */
+export function setSourceBase(folder: string): void {
+  (globalThis as Global)[BASE] = resolve(folder);
+}
+
+/** The folder that paths of `files` start in: the one that was set, else the working directory. */
+export function sourceBase(): string {
+  return (globalThis as Global)[BASE] ?? process.cwd();
+}
 
 /**
  * The `files` of a spec: relative path → sha256 of all regular files that the patterns match, e.g.
@@ -30,7 +41,7 @@ type Global = { [SOURCES]?: Map<string, string> };
  */
 export function files(...patterns: (string | FilesOptions)[]): { [path: string]: string } {
   const options = patterns.find((pattern) => typeof pattern === "object");
-  const base = resolve(baseFolder(), options?.from ?? ".");
+  const base = resolve(sourceBase(), options?.from ?? ".");
   const paths = new Set<string>();
   for (const pattern of patterns) {
     if (typeof pattern !== "string") continue;
@@ -66,7 +77,8 @@ export function sourcesIn(specs: Iterable<Spec>): SourceFile[] {
   const found = new Map<string, SourceFile>();
   for (const { files: map } of specs) {
     if (typeof map !== "object" || map === null) continue;
-    for (const sha256 of map instanceof Map ? map.values() : Object.values(map)) {
+    const digests: Iterable<unknown> = map instanceof Map ? map.values() : Object.values(map);
+    for (const sha256 of digests) {
       if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256) || found.has(sha256)) continue;
       found.set(sha256, { sha256, file: sourceFile(sha256) });
     }
@@ -85,9 +97,13 @@ function pathsOf(pattern: string, base: string): string[] {
   if (lstatSync(resolve(base, pattern), { throwIfNoEntry: false }) !== undefined) {
     refuseOutside(pattern, pattern, base);
     if (!isFile(pattern, resolve(base, pattern))) {
-      throw new AlamodeError("source-folder", `files("${pattern}"): this is a folder, and files are needed.`, {
-        hint: `Write files("${pattern.replace(/\/+$/, "")}/**") for all in it.`,
-      });
+      throw new AlamodeError(
+        "source-folder",
+        `files("${pattern}"): this is a folder, and files are needed.`,
+        {
+          hint: `Write files("${pattern.replace(/\/+$/, "")}/**") for all in it.`,
+        },
+      );
     }
     return [relativePath(base, resolve(base, pattern))];
   }
