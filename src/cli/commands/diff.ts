@@ -1,0 +1,58 @@
+// alamode diff: what was changed, and what only follows from it.
+import { AlamodeError } from "../../errors.ts";
+import { diff, type PlanDiff } from "../../plan/diff.ts";
+import type { Plan } from "../../plan/types.ts";
+import { changeText, pathText } from "../change-text.ts";
+import { type CommonOptions, type Context, contextOf, withExisting } from "../context.ts";
+import { EXIT } from "../errors.ts";
+import { indent, table } from "../format.ts";
+import { jsonDocument } from "../json.ts";
+import { loadPipeline } from "../load-pipeline.ts";
+
+export async function diffCommand(
+  old: string,
+  now: string | undefined,
+  options: CommonOptions,
+): Promise<number> {
+  const context = await contextOf(options);
+  const before = await planNamed(context, old);
+  const after = now === undefined ? (await loadPipeline(context)).plan : await planNamed(context, now);
+  const found = diff(before, after);
+  process.stdout.write(
+    options.json
+      ? `${jsonDocument(found)}\n`
+      : diffLines(found)
+          .map((line) => `${line}\n`)
+          .join(""),
+  );
+  const { changed, added, removed, consequences } = found;
+  return changed.length + added.length + removed.length + consequences.length > 0 ? EXIT.failed : EXIT.done;
+}
+
+/** A run by its number, or a PIPELINE. */
+async function planNamed(context: Context, what: string): Promise<Plan> {
+  if (!/^\d+$/.test(what)) return (await loadPipeline(context, what)).plan;
+  return withExisting(context, async ({ record }) => {
+    const run = await record.run(what);
+    const plan = run && (await record.plan(run.planDigest));
+    if (plan === undefined)
+      throw new AlamodeError("unknown-run", `there is no run ${what}`, { hint: "alamode runs  lists them." });
+    return plan;
+  });
+}
+
+/** One block a changed task, then what was added and removed, then the consequences. */
+export function diffLines({ changed, added, removed, consequences }: PlanDiff): string[] {
+  const lines = changed.flatMap(({ task, changes, dependencies }) => [
+    task,
+    ...table(changes.map((change) => [pathText(change.path), changeText(change)])).map((line) =>
+      indent(line, 2),
+    ),
+    ...dependencies.added.map((name) => `  depends on ${name} now`),
+    ...dependencies.removed.map((name) => `  no longer depends on ${name}`),
+  ]);
+  if (added.length > 0) lines.push(`added: ${added.join(", ")}`);
+  if (removed.length > 0) lines.push(`removed: ${removed.join(", ")}`);
+  if (consequences.length > 0) lines.push(`and so, by their inputs: ${consequences.join(", ")}`);
+  return lines.length > 0 ? lines : ["no difference: every output has the same ID"];
+}

@@ -1,0 +1,12 @@
+// alamode exec: one step of a plan, with all its promises, for engines that only know dependency order.
+import { type CommonOptions, contextOf } from "../context.ts";
+import { taskOf } from "../goals.ts";
+import { loadPipeline } from "../load-pipeline.ts";
+import { performRun } from "./run.ts";
+
+export async function execCommand(what: string, options: CommonOptions): Promise<number> {
+  const context = await contextOf(options);
+  const pipeline = await loadPipeline(context);
+  const { name } = taskOf(pipeline.plan, what, "exec");
+  return performRun(context, pipeline, options, { goals: [name], only: true });
+}

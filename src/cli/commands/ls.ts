@@ -1,0 +1,143 @@
+// alamode ls: what is made of the pipeline, or the files of one output.
+
+import { graphOf } from "../../plan/graph.ts";
+import type { OutputId, Plan } from "../../plan/types.ts";
+import type { RecordDb, Success } from "../../record/types.ts";
+import { decodeTree } from "../../store/tree.ts";
+import type { TreeEntry } from "../../store/types.ts";
+import { type CommonOptions, type Context, contextOf, withBoth } from "../context.ts";
+import { EXIT, tell } from "../errors.ts";
+import { bytes, date, duration, shortId, table } from "../format.ts";
+import { jsonLine } from "../json.ts";
+import { loadPipeline } from "../load-pipeline.ts";
+import { findOutput, notMade } from "../lookup.ts";
+
+export interface LsFlags extends CommonOptions {
+  readonly tasks?: boolean;
+}
+
+export async function lsCommand(what: string | undefined, options: LsFlags): Promise<number> {
+  const context = await contextOf(options);
+  if (what !== undefined) return files(context, what);
+  const { plan } = await loadPipeline(context);
+  const names = inOrder(plan);
+  if (options.tasks) {
+    process.stdout.write(names.map((name) => `${options.json ? jsonLine({ task: name }) : name}\n`).join(""));
+    return EXIT.done;
+  }
+  return withBoth(context, async ({ record }) => {
+    const made = await madeOf(record, plan, names);
+    if (options.json) {
+      process.stdout.write(made.map((entry) => `${jsonLine(entry)}\n`).join(""));
+      return EXIT.done;
+    }
+    const now = Date.now();
+    const rows = made.map(({ task, output, madeAt, tookMs, sizeBytes, run, stale }) =>
+      madeAt === undefined
+        ? [task, shortId(output), "not made"]
+        : [
+            task,
+            shortId(output),
+            date(madeAt, now),
+            tookMs === undefined ? "" : duration(tookMs),
+            bytes(sizeBytes ?? 0),
+            `run ${run ?? "?"}${stale ? ", stale" : ""}`,
+          ],
+    );
+    process.stdout.write(
+      `${table([["task", "output", "made", "took", "size", "by"], ...rows], [3, 4]).join("\n")}\n`,
+    );
+    return EXIT.done;
+  });
+}
+
+/** Dependencies before dependents. */
+function inOrder(plan: Plan): string[] {
+  const graph = graphOf(plan);
+  return [...graph.order].flatMap((node) => graph.names(node));
+}
+
+interface Made {
+  readonly task: string;
+  readonly output: OutputId;
+  readonly madeAt?: number;
+  readonly tookMs?: number;
+  readonly sizeBytes?: number;
+  readonly files?: number;
+  readonly treeDigest?: string;
+  /** Number of the run that made it. */
+  readonly run?: number;
+  readonly stale?: boolean;
+}
+
+async function madeOf(record: RecordDb, plan: Plan, names: readonly string[]): Promise<Made[]> {
+  const successes = await record.successes([...new Set(names.map((name) => plan.tasks[name]!.output))]);
+  const numbers = new Map<string, number>();
+  const made: Made[] = [];
+  for (const task of names) {
+    const { output } = plan.tasks[task]!;
+    const success = successes.get(output);
+    made.push({ task, output, ...(success === undefined ? {} : await detailsOf(record, success, numbers)) });
+  }
+  return made;
+}
+
+async function detailsOf(
+  record: RecordDb,
+  success: Success,
+  numbers: Map<string, number>,
+): Promise<Omit<Made, "task" | "output">> {
+  const { madeAt, sizeBytes, files, treeDigest, stale } = success;
+  const execution = await record.execution(success.execution);
+  if (execution === undefined) return { madeAt, sizeBytes, files, treeDigest, stale };
+  const { run, startedAt, endedAt } = execution;
+  const number = numbers.get(run) ?? (await record.run(run))?.number;
+  if (number !== undefined) numbers.set(run, number);
+  return {
+    madeAt,
+    ...(endedAt === undefined ? {} : { tookMs: endedAt - startedAt }),
+    sizeBytes,
+    files,
+    treeDigest,
+    ...(number === undefined ? {} : { run: number }),
+    stale,
+  };
+}
+
+async function files(context: Context, what: string): Promise<number> {
+  return withBoth(context, async ({ record }) => {
+    const { output, name } = await findOutput(context, record, what, "ls");
+    const success = (await record.successes([output])).get(output);
+    if (success === undefined) {
+      tell(notMade(context, name), context.options.json === true);
+      return EXIT.failed;
+    }
+    const tree = decodeTree(await record.tree(success.treeDigest));
+    const entries = [...tree].map(([path, entry]) => ({ path: path === "" ? name : path, ...entry }));
+    process.stdout.write(
+      context.options.json
+        ? entries.map((entry) => `${jsonLine(entry)}\n`).join("")
+        : table(
+            entries.map((entry) => [...entryText(entry), entry.path]),
+            [0],
+          )
+            .map((line) => `${line}\n`)
+            .join(""),
+    );
+    return EXIT.done;
+  });
+}
+
+/** Size and kind. */
+function entryText(entry: TreeEntry): [string, string] {
+  switch (entry.kind) {
+    case "file":
+      return [bytes(entry.size), entry.executable ? "program" : ""];
+    case "folder":
+      return ["", "folder"];
+    case "link":
+      return ["", `link to ${entry.target}`];
+    default:
+      return entry satisfies never;
+  }
+}

@@ -1,0 +1,28 @@
+// alamode path: where a task's output lies, for scripts.
+import { type CommonOptions, contextOf, withBoth } from "../context.ts";
+import { EXIT, tell } from "../errors.ts";
+import { taskOf } from "../goals.ts";
+import { jsonLine } from "../json.ts";
+import { loadPipeline } from "../load-pipeline.ts";
+import { notMade, readable } from "../lookup.ts";
+
+export async function pathCommand(what: string, options: CommonOptions): Promise<number> {
+  const context = await contextOf(options);
+  const { plan } = await loadPipeline(context);
+  const { name, task } = taskOf(plan, what, "path");
+  return withBoth(context, async (opened) => {
+    const made = await readable(opened, task.output);
+    if (made === undefined) {
+      tell(notMade(context, name), options.json === true);
+      return EXIT.failed;
+    }
+    const { path, success } = made;
+    const { output } = task;
+    process.stdout.write(
+      options.json
+        ? `${jsonLine({ task: name, output, path, treeDigest: success.treeDigest })}\n`
+        : `${path}\n`,
+    );
+    return EXIT.done;
+  });
+}

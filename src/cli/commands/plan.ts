@@ -1,0 +1,46 @@
+// alamode plan: the encoded pipeline, for people to read, or as the file that any engine can perform.
+import { resolve } from "node:path";
+import { bencodePlan } from "../../plan/encode.ts";
+import { pp } from "../../plan/pp.ts";
+import { writeWhole } from "../../plan/save.ts";
+import { sourcesOf } from "../../plan/sources.ts";
+import { openStore } from "../../project.ts";
+import { type CommonOptions, contextOf } from "../context.ts";
+import { EXIT } from "../errors.ts";
+import { count, herePath } from "../format.ts";
+import { jsonDocument } from "../json.ts";
+import { loadPipeline } from "../load-pipeline.ts";
+import { warn } from "../warn.ts";
+
+export interface PlanFlags extends CommonOptions {
+  readonly output?: string;
+}
+
+export async function planCommand(options: PlanFlags): Promise<number> {
+  const context = await contextOf(options);
+  const { plan, warnings } = await loadPipeline(context);
+  warn(warnings);
+  const { output } = options;
+  if (output === undefined) {
+    process.stdout.write(options.json ? `${jsonDocument(plan)}\n` : `${pp(plan).trimEnd()}\n`);
+    return EXIT.done;
+  }
+  const store = await openStore(context.storeDir);
+  try {
+    for (const { sha256, file } of sourcesOf(plan)) {
+      if (file !== undefined) await store.keepSource(sha256, file);
+    }
+  } finally {
+    await store.close();
+  }
+  if (output === "-") {
+    process.stdout.write(bencodePlan(plan));
+    return EXIT.done;
+  }
+  const path = resolve(context.cwd, output);
+  await writeWhole(path, [bencodePlan(plan)]);
+  process.stderr.write(
+    `wrote ${herePath(path, context.cwd)}: ${count(Object.keys(plan.tasks).length, "task")}\n`,
+  );
+  return EXIT.done;
+}

@@ -1,0 +1,128 @@
+// alamode status: what a run would do now, in order, and why.
+import { type Due, type Reason, type Status, status } from "../../engine/status.ts";
+import { changeText, pathText } from "../change-text.ts";
+import { type CommonOptions, contextOf, withBoth } from "../context.ts";
+import { EXIT } from "../errors.ts";
+import { familyOf } from "../families.ts";
+import { count, duration, pad, roughly } from "../format.ts";
+import { selectedGoals } from "../goals.ts";
+import { jsonDocument } from "../json.ts";
+import { loadPipeline } from "../load-pipeline.ts";
+import { nameColumns } from "../view.ts";
+import { warn } from "../warn.ts";
+
+/** So many tasks are listed one by one; beyond that families are folded. */
+const ONE_BY_ONE = 12;
+const MOST_LINES = 40;
+
+export async function statusCommand(patterns: readonly string[], options: CommonOptions): Promise<number> {
+  const context = await contextOf(options);
+  const { plan, name, warnings } = await loadPipeline(context);
+  warn(warnings);
+  const goals = selectedGoals(plan, patterns, "status");
+  const { jobs } = context.settings;
+  return withBoth(context, async ({ store, record }) => {
+    const found = await status(plan, {
+      store,
+      record,
+      pipeline: name,
+      ...(goals === undefined ? {} : { goals }),
+      ...(jobs === undefined ? {} : { jobs }),
+    });
+    process.stdout.write(options.json ? `${jsonDocument(found)}\n` : `${statusLines(found).join("\n")}\n`);
+    return EXIT.done;
+  });
+}
+
+/** `3 of 7 tasks are due:`, a line for each, or each family, and the estimate. */
+export function statusLines({ tasks, due, estimateMs }: Status): string[] {
+  if (due.length === 0) return [`${tasks === 1 ? "the task is" : `all ${tasks} tasks are`} done`];
+  const groups = grouped(due);
+  const columns = nameColumns(groups.map(({ name }) => name)) - 1;
+  const lines = [`${due.length} of ${count(tasks, "task")} ${due.length === 1 ? "is" : "are"} due:`];
+  for (const { name, members } of groups.slice(0, MOST_LINES)) {
+    const [first] = members;
+    const more = members.length > 1 ? `(${members.length}) ` : "";
+    lines.push(`  ${pad(name, columns)} ${more}${reasonsText(first!.reasons)}`);
+  }
+  if (groups.length > MOST_LINES)
+    lines.push(`  and ${groups.length - MOST_LINES} more: alamode status --json`);
+  if (estimateMs !== undefined) lines.push(`about ${roughly(estimateMs)}${expected(groups)}`);
+  return lines;
+}
+
+interface Group {
+  readonly name: string;
+  readonly members: readonly Due[];
+}
+
+/** Members of a family that are due for the same kind of reason, together, where the list would be long. */
+function grouped(due: readonly Due[]): Group[] {
+  const groups = new Map<string, Due[]>();
+  for (const one of due) {
+    const family = due.length > ONE_BY_ONE ? familyOf(one.task) : undefined;
+    const key = family === undefined ? one.task : `${family}\n${reasonsText(one.reasons)}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, [one]);
+    else group.push(one);
+  }
+  return [...groups.values()].map((members) => {
+    const { task } = members[0]!;
+    return { name: members.length > 1 ? (familyOf(task) ?? task) : task, members };
+  });
+}
+
+/** ` (clean 0.1 s, by_year/… 0.3 s each)`, of the three that take longest. */
+function expected(groups: readonly Group[]): string {
+  const known = groups.flatMap(({ name, members }) => {
+    const [{ expectedMs }] = members as [Due];
+    return expectedMs === undefined ? [] : [{ name, ms: expectedMs, each: members.length > 1 }];
+  });
+  if (known.length === 0) return "";
+  const longest = known.sort((a, b) => b.ms - a.ms).slice(0, 3);
+  return ` (${longest.map(({ name, ms, each }) => `${name} ${duration(ms)}${each ? " each" : ""}`).join(", ")})`;
+}
+
+/** Why, in a line: the author's own change first; inputs that are due only where nothing else is the reason. */
+export function reasonsText(reasons: readonly Reason[]): string {
+  const inputs = reasons.flatMap((reason) => (reason.kind === "input" ? [reason.dependency] : []));
+  const own = reasons.filter(({ kind }) => kind !== "input");
+  if (own.length > 0) return own.map(reasonText).join("; ");
+  if (inputs.length === 0) return "";
+  const which =
+    inputs.length > 3 ? `${inputs.slice(0, 3).join(", ")} and ${inputs.length - 3} more` : inputs.join(", ");
+  return `${inputs.length === 1 ? "input" : "inputs"} ${which} ${inputs.length === 1 ? "is" : "are"} due`;
+}
+
+function reasonText(reason: Reason): string {
+  switch (reason.kind) {
+    case "first":
+      return "never made";
+    case "spec":
+      return `spec changed: ${reason.changes.map((change) => `${pathText(change.path)}  ${changeText(change)}`).join(", ")}`;
+    case "dependencies": {
+      const { added, removed } = reason;
+      const parts = [
+        ...added.map((name) => `now depends on ${name}`),
+        ...removed.map((name) => `no longer depends on ${name}`),
+      ];
+      return parts.join(", ");
+    }
+    case "input":
+      return `input ${reason.dependency} is due`;
+    case "input-changed":
+      return `input ${reason.dependency} changed`;
+    case "unfinished":
+      return "asked for before, but never made";
+    case "failed":
+      return `failed the last time: ${reason.message}`;
+    case "lost":
+      return "was made, but its bytes are gone";
+    case "damaged":
+      return `was made, but was changed since${reason.path === "" ? "" : `: ${reason.path}`}`;
+    case "stale":
+      return "was made from inputs that have since been remade with other bytes";
+    default:
+      return reason satisfies never;
+  }
+}

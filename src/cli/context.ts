@@ -1,0 +1,67 @@
+// What nearly every command begins with: settings, places, and the opened store and record.
+import { existsSync } from "node:fs";
+import { AlamodeError } from "../errors.ts";
+import { locate, openRecord, openStore, type Places, type Settings } from "../project.ts";
+import type { RecordDb } from "../record/types.ts";
+import type { Store } from "../store/types.ts";
+import { herePath, shellWord } from "./format.ts";
+import { loadSettings } from "./settings.ts";
+
+/** The flags that every command that looks at a pipeline or a record has. */
+export interface CommonOptions {
+  readonly file?: string;
+  readonly store?: string;
+  readonly record?: string;
+  readonly json?: boolean;
+}
+
+export interface Context extends Places {
+  readonly cwd: string;
+  readonly settings: Settings;
+  readonly options: CommonOptions;
+  /** The flags given, to be repeated in commands that are shown: `-f other.dag `, each with a blank after it. */
+  readonly flags: string;
+}
+
+export async function contextOf(options: CommonOptions): Promise<Context> {
+  const cwd = process.cwd();
+  const settings = await loadSettings(cwd);
+  const { store, record } = options;
+  const flags = [
+    ["-f", options.file],
+    ["--store", store],
+    ["--record", record],
+  ].flatMap(([flag, value]) => (value === undefined ? [] : `${flag} ${shellWord(value)} `));
+  return { cwd, settings, options, flags: flags.join(""), ...locate({ cwd, store, record, settings }) };
+}
+
+export interface Opened {
+  readonly store: Store;
+  readonly record: RecordDb;
+}
+
+/** Opens both, does the work, and closes them whatever happens. Makes them where there are none. */
+export async function withBoth<T>(context: Context, work: (opened: Opened) => Promise<T>): Promise<T> {
+  const store = await openStore(context.storeDir);
+  try {
+    const record = await openRecord(context.recordFile);
+    try {
+      return await work({ store, record });
+    } finally {
+      await record.close();
+    }
+  } finally {
+    await store.close();
+  }
+}
+
+/** For commands that only look: the same, but throws `no-record` where nothing was ever run. */
+export async function withExisting<T>(context: Context, work: (opened: Opened) => Promise<T>): Promise<T> {
+  if (!existsSync(context.recordFile)) {
+    throw new AlamodeError("no-record", "nothing has been run here yet", {
+      facts: { "looked for": herePath(context.recordFile, context.cwd) },
+      hint: "Run a pipeline first:  alamode run\nOr point --record at the record of one.",
+    });
+  }
+  return withBoth(context, work);
+}

@@ -1,0 +1,161 @@
+// A run on a terminal: what is finished scrolls by above, and one block at the bottom is redrawn: what is running with
+// its elapsed time, then one line of counts. Each redraw is a single write, at most some twenty a second.
+import type { RunEvent } from "../engine/events.ts";
+import { familyOf, foldedFamilies } from "./families.ts";
+import { clip, duration, pad } from "./format.ts";
+import { apply, newProgress } from "./progress.ts";
+import {
+  countsLine,
+  failureBlock,
+  ranLine,
+  retryLine,
+  summaryLine,
+  waitingLine,
+  warningLines,
+} from "./report.ts";
+import { nameColumns, paintFor, type View, type ViewOptions } from "./view.ts";
+
+const REDRAW_MS = 250; // while nothing happens, for the elapsed times
+const SOON_MS = 50; // after something happened
+const UP_AND_CLEAR = (lines: number) => (lines === 0 ? "" : `\x1b[${lines}A\r\x1b[J`);
+
+interface Family {
+  readonly members: number;
+  ran: number;
+  firstStart: number;
+  lastEnd: number;
+}
+
+export function liveView({ stream, tasks, flags }: ViewOptions, now: () => number = Date.now): View {
+  const paint = paintFor(stream);
+  const progress = newProgress(now());
+  const folded = new Map<string, Family>();
+  for (const [family, members] of foldedFamilies(tasks, rows() - 6)) {
+    folded.set(family, { members, ran: 0, firstStart: Number.POSITIVE_INFINITY, lastEnd: 0 });
+  }
+  const foldedName = (task: string) => {
+    const family = familyOf(task);
+    return family !== undefined && folded.has(family) ? family : undefined;
+  };
+  const columns = nameColumns(tasks.map((task) => foldedName(task) ?? task));
+  let finished: string[] = [];
+  let blockHeight = 0;
+  let soon: NodeJS.Timeout | undefined;
+  const ticking = setInterval(() => draw(), REDRAW_MS);
+
+  function rows(): number {
+    return Math.max(10, stream.rows ?? 24);
+  }
+
+  function tell(...lines: string[]): void {
+    finished.push(...lines);
+  }
+
+  function familyLine(family: string, { ran, firstStart, lastEnd }: Family): string {
+    return ranLine(`${family} (${ran})`, Math.max(0, lastEnd - firstStart), columns, paint);
+  }
+
+  function ran(task: string, durationMs: number): void {
+    const name = foldedName(task);
+    if (name === undefined) {
+      tell(ranLine(task, durationMs, columns, paint));
+      return;
+    }
+    const family = folded.get(name)!;
+    family.ran++;
+    family.lastEnd = now();
+    family.firstStart = Math.min(family.firstStart, family.lastEnd - durationMs);
+    if (family.ran < family.members) return;
+    tell(familyLine(name, family));
+    folded.delete(name); // told; a member that runs again, which it should not, gets a line of its own
+  }
+
+  function event(told: RunEvent): void {
+    const at = now();
+    apply(progress, told, at);
+    switch (told.event) {
+      case "task.waiting":
+        tell(waitingLine(told, paint));
+        break;
+      case "task.ran":
+        ran(told.task, told.durationMs);
+        break;
+      case "task.failed":
+        if (told.retryInMs !== undefined) tell(retryLine(told.task, told.failure, told.retryInMs, paint));
+        else tell(...failureBlock(told.task, told.failure, flags, paint));
+        break;
+      case "warning":
+        tell(...warningLines(told, paint));
+        break;
+      case "run.finished":
+        for (const [name, family] of folded) if (family.ran > 0) tell(familyLine(name, family));
+        folded.clear();
+        tell(summaryLine(told));
+        progress.running.clear();
+        close();
+        return;
+      case "run.started":
+      case "task.started":
+      case "task.reused":
+      case "task.notStarted":
+        break;
+      default:
+        told satisfies never;
+    }
+    soon ??= setTimeout(() => draw(), SOON_MS);
+  }
+
+  /** The running tasks, folded where there are more than fit, and the counts. */
+  function block(): string[] {
+    const at = now();
+    const groups = new Map<string, { since: number; size: number; elsewhere: boolean }>();
+    for (const { task, since, elsewhere } of progress.running.values()) {
+      const name = foldedName(task) ?? task;
+      const group = groups.get(name);
+      if (group === undefined) groups.set(name, { since, size: 1, elsewhere });
+      else group.size++; // the first to start ran longest, and stays the one whose time is shown
+    }
+    const room = Math.max(3, Math.floor(rows() / 2) - 2);
+    const turn = "◐◓◑◒"[Math.floor(at / 500) % 4] ?? "◐";
+    const lines: string[] = [];
+    for (const [name, { since, size, elsewhere }] of groups) {
+      if (lines.length === room && groups.size > room + 1) {
+        lines.push(paint.dim(`  and ${groups.size - room} more`));
+        break;
+      }
+      const family = folded.get(name);
+      const label =
+        family === undefined ? name : `${name} (${size} running, ${family.ran} of ${family.members} ran)`;
+      const sign = elsewhere ? paint.dim("‖") : paint.warn(turn);
+      lines.push(
+        `${sign} ${pad(clip(label, (stream.columns ?? 80) - 16), columns)}  ${paint.dim(duration(at - since))}`,
+      );
+    }
+    if (progress.tasks > 0) lines.push(paint.dim(clip(countsLine(progress, at), (stream.columns ?? 80) - 1)));
+    return lines;
+  }
+
+  function draw(closing = false): void {
+    clearTimeout(soon);
+    soon = undefined;
+    const lines = closing ? [] : block();
+    const text = UP_AND_CLEAR(blockHeight) + [...finished, ...lines].map((line) => `${line}\n`).join("");
+    finished = [];
+    blockHeight = lines.length;
+    if (text !== "") stream.write(text);
+  }
+
+  function close(): void {
+    clearInterval(ticking);
+    draw(true);
+  }
+
+  return {
+    event,
+    log: (task, lines) => {
+      tell(...lines.map((line) => `${paint.dim(`${task} |`)} ${line}`));
+      soon ??= setTimeout(() => draw(), SOON_MS);
+    },
+    close,
+  };
+}

@@ -1,0 +1,84 @@
+// From what people type (a task's name, the beginning of an ID, an execution) to one output.
+import { AlamodeError } from "../errors.ts";
+import type { OutputId, Plan } from "../plan/types.ts";
+import type { Execution, RecordDb, Success } from "../record/types.ts";
+import type { Store } from "../store/types.ts";
+import type { Context } from "./context.ts";
+import { shellWord, shortId } from "./format.ts";
+import { taskOf } from "./goals.ts";
+import { loadPipeline } from "./load-pipeline.ts";
+
+export interface Found {
+  readonly output: OutputId;
+  /** What to call it: the task's name, or a name that it had, or its ID. */
+  readonly name: string;
+  /** Where an execution was named. */
+  readonly execution?: Execution;
+}
+
+/** Throws `unknown-task`, `ambiguous-id`, and why the pipeline cannot be loaded where only that could have helped. */
+export async function findOutput(
+  context: Context,
+  record: RecordDb,
+  what: string,
+  command: string,
+): Promise<Found> {
+  const plan = await planOrError(context);
+  if (!(plan instanceof Error) && Object.hasOwn(plan.tasks, what))
+    return { output: plan.tasks[what]!.output, name: what };
+  if (/^[0-9a-f]{16}-\d+$/.test(what)) {
+    const execution = await record.execution(what);
+    if (execution !== undefined) return { output: execution.output, name: execution.task, execution };
+  }
+  if (/^[0-9a-f]{4,64}$/.test(what)) {
+    const [output, ...others] = await record.findOutputs(what, 6);
+    if (others.length > 0) {
+      throw new AlamodeError("ambiguous-id", `several outputs begin with ${what}`, {
+        facts: Object.fromEntries(
+          await Promise.all([output!, ...others].map(async (id) => [shortId(id), await nameOf(record, id)])),
+        ),
+        hint: "Give more digits.",
+      });
+    }
+    if (output !== undefined) return { output, name: await nameOf(record, output) };
+  }
+  if (plan instanceof Error) throw plan;
+  const { name, task } = taskOf(plan, what, command);
+  return { output: task.output, name };
+}
+
+export async function nameOf(record: RecordDb, output: OutputId): Promise<string> {
+  const [name] = await record.namesOf(output);
+  return name ?? shortId(output);
+}
+
+async function planOrError(context: Context): Promise<Plan | Error> {
+  try {
+    return (await loadPipeline(context)).plan;
+  } catch (error) {
+    if (error instanceof Error) return error;
+    throw error;
+  }
+}
+
+/** The error for an output that is not there to be looked at: exit code 1, for the request was right. */
+export function notMade(context: Context, task: string): AlamodeError {
+  return new AlamodeError("not-made", `${task} is not made yet`, {
+    hint: `Make it with  alamode run ${context.flags}${shellWord(task)}`,
+  });
+}
+
+/** The success of `output` and the absolute path it can be read at; undefined where it is not made, or gone. */
+export async function readable(
+  { store, record }: { readonly store: Store; readonly record: RecordDb },
+  output: OutputId,
+): Promise<{ readonly success: Success; readonly path: string } | undefined> {
+  const success = (await record.successes([output])).get(output);
+  if (success === undefined) return undefined;
+  try {
+    return { success, path: await store.stage(success.location) };
+  } catch (error) {
+    if (error instanceof AlamodeError && error.code === "output-missing") return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,43 @@
+// What `run` shows itself through, and which kind of view suits a stream.
+import { styleText } from "node:util";
+import type { RunEvent } from "../engine/events.ts";
+import type { Paint } from "./report.ts";
+
+export interface View {
+  event(event: RunEvent): void;
+  /** Lines that a task printed, without line ends. */
+  log(task: string, lines: readonly string[]): void;
+  /** Leaves the terminal as it should be. Nothing is told afterwards. */
+  close(): void;
+}
+
+export interface ViewOptions {
+  readonly stream: NodeJS.WriteStream;
+  /** Names of the tasks that the run may tell of. */
+  readonly tasks: readonly string[];
+  /** Flags to repeat in the commands that are shown, each followed by a blank. */
+  readonly flags: string;
+}
+
+/** Whether a block may be redrawn there. */
+export function isLive(stream: NodeJS.WriteStream): boolean {
+  const { CI, TERM } = process.env;
+  return stream.isTTY === true && TERM !== "dumb" && (CI === undefined || CI === "" || CI === "false");
+}
+
+/** Colours where the stream is a terminal that has them; NO_COLOR and FORCE_COLOR are heeded. */
+export function paintFor(stream: NodeJS.WriteStream): Paint {
+  return {
+    good: (text) => styleText("green", text, { stream }),
+    bad: (text) => styleText("red", text, { stream }),
+    warn: (text) => styleText("yellow", text, { stream }),
+    dim: (text) => styleText("dim", text, { stream }),
+  };
+}
+
+/** Columns for task names: as wide as the widest, within reason. */
+export function nameColumns(names: Iterable<string>): number {
+  let columns = 12;
+  for (const name of names) columns = Math.max(columns, [...name].length);
+  return Math.min(columns, 40);
+}
