@@ -71,8 +71,19 @@ export type RunEvent =
       readonly retryInMs?: number;
     }
   /** Not started, because something above it failed (`because`) or the run was stopped (`because` undefined). */
-  | { readonly event: "task.notStarted"; readonly task: string; readonly output: OutputId; readonly because?: string }
-  | { readonly event: "warning"; readonly code: string; readonly message: string; readonly task?: string; readonly hint?: string }
+  | {
+      readonly event: "task.notStarted";
+      readonly task: string;
+      readonly output: OutputId;
+      readonly because?: string;
+    }
+  | {
+      readonly event: "warning";
+      readonly code: string;
+      readonly message: string;
+      readonly task?: string;
+      readonly hint?: string;
+    }
   | ({
       readonly event: "run.finished";
       readonly run: RunId;

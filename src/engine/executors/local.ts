@@ -1,0 +1,229 @@
+// Steps as processes of this machine. Each command leads a session and a process group of its own, and everything it
+// starts inherits the write end of its slot's FIFO: group and FIFO together tell whether anything of it is left.
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, constants, mkdirSync, openSync, readSync } from "node:fs";
+import { join } from "node:path";
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
+import { AlamodeError, errnoOf } from "../../errors.ts";
+import { groupExists, groupMembers, signalProcess, stepProcesses } from "./processes.ts";
+import { LAUNCHER, type Supervisor, startSupervisor } from "./supervisor.ts";
+import type { Ended, Executor, Job, Survivor } from "./types.ts";
+
+/** Between TERM and KILL, when a step is stopped. */
+const KILL_GRACE_MS = 5_000;
+/** How long what a command started may take to end by itself once the command has exited. */
+const LINGER_MS = 1_000;
+/** How long survivors that were sent KILL may take to go (one in a system call cannot). */
+const REAP_MS = 10_000;
+
+/** Opens the executor of one run. `run` is the beginning of all its steps' ALAMODE_STEP. */
+export function openLocalExecutor(run: string): Executor {
+  let supervisor: Supervisor | undefined;
+  const groups = new Set<number>();
+
+  /** The supervisor's pipe; started with the first job, and again (told what runs) if somebody killed it. */
+  function supervised(): Supervisor {
+    if (!supervisor?.alive) {
+      supervisor = startSupervisor(run);
+      for (const group of groups) supervisor.started(group);
+    }
+    return supervisor;
+  }
+
+  async function execute(job: Job, stop: AbortSignal, kill: AbortSignal): Promise<Ended> {
+    const startedMs = performance.now();
+    const over = (how: Omit<Ended, "durationMs" | "resources" | "survivors"> & Partial<Ended>): Ended => ({
+      survivors: [],
+      durationMs: performance.now() - startedMs,
+      resources: {},
+      ...how,
+    });
+    const { pipe } = supervised();
+    const fds: number[] = [];
+    let child: ReturnType<typeof spawn>;
+    try {
+      const log = openSync(job.log, "a", 0o644);
+      fds.push(log);
+      const alive = openSync(fifoOf(job.slot), constants.O_RDWR);
+      fds.push(alive);
+      child = spawn("/bin/sh", ["-c", LAUNCHER, "sh", ...job.argv], {
+        cwd: job.cwd,
+        env: { ...job.env, ALAMODE_STEP: job.step },
+        detached: true,
+        stdio: ["ignore", log, log, alive, pipe],
+      });
+    } catch (spawnError) {
+      return over({ spawnError });
+    } finally {
+      for (const fd of fds) closeSync(fd);
+    }
+    const exit = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+    const group = child.pid;
+    if (group === undefined)
+      return over({
+        spawnError: await exit.then(
+          () => undefined,
+          (error) => error,
+        ),
+      });
+    groups.add(group);
+
+    const stopping = stopper(group, job.timeoutMs, stop, kill);
+    try {
+      const [code, signal] = await exit;
+      const survivors = await endSurvivors(group, job, stopping.reason !== undefined);
+      return over({
+        ...(signal === null ? { exitCode: code! } : { signal }),
+        ...(stopping.reason === undefined ? {} : { stoppedFor: stopping.reason }),
+        survivors: stopping.reason === undefined ? survivors : [],
+      });
+    } finally {
+      stopping.close();
+      groups.delete(group);
+      supervisor?.ended(group);
+    }
+  }
+
+  return {
+    name: "local",
+    async openSlots(folder, count) {
+      const slots = Array.from({ length: count }, (_, n) => join(folder, String(n)));
+      for (const slot of slots) mkdirSync(slot, { recursive: true, mode: 0o755 });
+      const made = spawnSync("mkfifo", slots.map(fifoOf), { encoding: "utf8" }); // Node has no call for it
+      if (made.status !== 0) {
+        throw new AlamodeError(
+          "store-unusable",
+          `cannot make a FIFO in ${folder}: ${made.stderr || made.error}`,
+          {
+            hint: "Put the store on a local file system with --store.",
+          },
+        );
+      }
+      return slots;
+    },
+    execute,
+    async endLeftovers(slot, step, waiting, stop) {
+      for (let tries = 0; !stop.aborted; tries++) {
+        const left = stepProcesses(step);
+        for (const { pid } of left) signalProcess(pid, "SIGKILL");
+        if (left.length === 0 && !fifoHeld(slot)) return;
+        if (tries === 20) waiting();
+        await delay(Math.min(10 * (tries + 1), 250));
+      }
+    },
+    async endStrays(of) {
+      const all = new Map<number, Survivor & { step: string }>();
+      // Killing what is seen can reveal what it had just started: until a look finds nothing.
+      for (let left = stepProcesses(`${of}/`); left.length > 0; left = stepProcesses(`${of}/`)) {
+        for (const stray of left) {
+          all.set(stray.pid, stray);
+          signalProcess(stray.pid, "SIGKILL");
+        }
+        await delay(5);
+      }
+      return [...all.values()];
+    },
+    async close() {
+      await supervisor?.close();
+      supervisor = undefined;
+    },
+  };
+}
+
+/** Ends whatever of the job is left after its command exited; returns what did not end by itself. */
+async function endSurvivors(group: number, job: Job, stopped: boolean): Promise<Survivor[]> {
+  const fifo = fifoOf(job.slot);
+  const left = () => groupExists(group) || held(fifo);
+  const found = new Map<number, Survivor>();
+  if (!left()) return [];
+  for (
+    let waited = 0, pause = 1;
+    !stopped && waited < LINGER_MS && left();
+    waited += pause, pause = Math.min(pause * 2, 50)
+  ) {
+    await delay(pause);
+  }
+  const deadline = performance.now() + REAP_MS;
+  for (let pause = 1; left() && performance.now() < deadline; pause = Math.min(pause * 2, 100)) {
+    const members = [...groupMembers(group), ...stepProcesses(job.step)];
+    if (members.length === 0 && !held(fifo)) break; // only zombies are left of the group
+    for (const member of members) {
+      found.set(member.pid, member);
+      signalProcess(member.pid, "SIGKILL");
+    }
+    if (members.length === 0 && found.size === 0)
+      found.set(0, { pid: 0, command: "a process that cannot be seen from here" });
+    await delay(pause);
+  }
+  return [...found.values()];
+}
+
+/** Ends the group on timeout or request: TERM, and KILL after a grace; `kill` at once. */
+function stopper(group: number, timeoutMs: number | undefined, stop: AbortSignal, kill: AbortSignal) {
+  let killing: NodeJS.Timeout | undefined;
+  const send = (signal: NodeJS.Signals) => signalProcess(-group, signal);
+  const end = (reason: NonNullable<Ended["stoppedFor"]>) => {
+    if (state.reason !== undefined) return;
+    state.reason = reason;
+    send("SIGTERM");
+    send("SIGCONT"); // a stopped process hears TERM only when it goes on
+    killing = setTimeout(send, KILL_GRACE_MS, "SIGKILL");
+  };
+  const onStop = () => end("interrupted");
+  const onKill = () => {
+    end("interrupted");
+    send("SIGKILL");
+  };
+  // Node's timers hold at most 2^31-1 ms; a longer limit is as good as none.
+  const timer =
+    timeoutMs !== undefined && timeoutMs < 2 ** 31
+      ? setTimeout(end, timeoutMs, "timeout" as const)
+      : undefined;
+  stop.addEventListener("abort", onStop);
+  kill.addEventListener("abort", onKill);
+  const state = {
+    reason: undefined as Ended["stoppedFor"],
+    close() {
+      clearTimeout(timer);
+      clearTimeout(killing);
+      stop.removeEventListener("abort", onStop);
+      kill.removeEventListener("abort", onKill);
+    },
+  };
+  if (kill.aborted) onKill();
+  else if (stop.aborted) onStop();
+  return state;
+}
+
+function fifoOf(slot: string): string {
+  return join(slot, "alive");
+}
+
+/** Whether anybody holds a slot's FIFO, from any process, across process-id namespaces. A slot that has gone is free. */
+export function fifoHeld(slot: string): boolean {
+  return held(fifoOf(slot));
+}
+
+function held(fifo: string): boolean {
+  let fd: number;
+  try {
+    fd = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch (error) {
+    if (errnoOf(error) === "ENOENT") return false;
+    throw error;
+  }
+  try {
+    // No writer: end of file. A writer that is silent: EAGAIN. What a task wrote there is drained and means nothing.
+    // A task that never stops writing there is one that holds it.
+    const waste = Buffer.allocUnsafe(65536);
+    for (let reads = 0; reads < 32; reads++) if (readSync(fd, waste) === 0) return false;
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === "EAGAIN") return true;
+    throw error;
+  } finally {
+    closeSync(fd);
+  }
+}

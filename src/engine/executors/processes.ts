@@ -1,0 +1,75 @@
+// Which processes there are of a step. Linux: /proc; elsewhere `ps`, which cannot see environments of others.
+import { spawnSync } from "node:child_process";
+import { readdirSync, readFileSync } from "node:fs";
+import { errnoOf } from "../../errors.ts";
+import type { Survivor } from "./types.ts";
+
+const linux = process.platform === "linux";
+
+/** Whether any process, zombies included, is left in the group. One system call. */
+export function groupExists(group: number): boolean {
+  try {
+    process.kill(-group, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) === "EPERM"; // somebody is there, whom we may not signal
+  }
+}
+
+/** Living members of a process group. Zombies do not count: where pid 1 reaps nobody they stay for ever. */
+export function groupMembers(group: number): Survivor[] {
+  if (!groupExists(group)) return [];
+  if (!linux) {
+    const ps = spawnSync("ps", ["-axo", "pid=,pgid=,stat=,command="], { encoding: "utf8" });
+    return ps.stdout.split("\n").flatMap((line) => {
+      const [, pid, pgid, stat, command] = /^\s*(\d+)\s+(\d+)\s+(\S+)\s+(.*)$/.exec(line) ?? [];
+      return Number(pgid) === group && !stat?.startsWith("Z")
+        ? [{ pid: Number(pid), command: command ?? "" }]
+        : [];
+    });
+  }
+  return pids().flatMap((pid) => {
+    const stat = read(`/proc/${pid}/stat`);
+    // pid (comm) state ppid pgrp …; comm may hold blanks and brackets, so count from its last bracket (proc(5)).
+    const [state, , pgrp] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return Number(pgrp) === group && state !== "Z" && state !== "X" ? [{ pid, command: commandOf(pid) }] : [];
+  });
+}
+
+/** Living processes that carry ALAMODE_STEP with a value that begins with `prefix`. Empty where there is no /proc. */
+export function stepProcesses(prefix: string): (Survivor & { readonly step: string })[] {
+  if (!linux) return [];
+  const needle = `ALAMODE_STEP=${prefix}`;
+  return pids().flatMap((pid) => {
+    const entry = read(`/proc/${pid}/environ`)
+      .split("\0")
+      .find((line) => line.startsWith(needle));
+    return entry ? [{ pid, command: commandOf(pid), step: entry.slice("ALAMODE_STEP=".length) }] : [];
+  });
+}
+
+/** Sends a signal to one process; a process that has gone is no error. */
+export function signalProcess(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It ended meanwhile, or is not ours: what is left is looked at again by the caller.
+  }
+}
+
+function pids(): number[] {
+  return readdirSync("/proc").flatMap((name) => (/^\d+$/.test(name) ? [Number(name)] : []));
+}
+
+function commandOf(pid: number): string {
+  const line = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line || read(`/proc/${pid}/comm`).trim();
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "latin1");
+  } catch {
+    return ""; // ended meanwhile, or another user's
+  }
+}

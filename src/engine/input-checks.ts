@@ -1,0 +1,78 @@
+// Promise 10: staged inputs are compared with what was noted at their commit, before and after each execution.
+
+import type { RecordDb, Success } from "../record/types.ts";
+import { decodeTree } from "../store/tree.ts";
+import type { Check, Store, Tree } from "../store/types.ts";
+
+/** How many tree entries are kept in memory for inputs that many steps share. */
+const KEPT_ENTRIES = 200_000;
+
+export class InputChecks {
+  #record: RecordDb;
+  #store: Store;
+  #known = new Map<number, { tree: Tree; stamps: Uint8Array }>();
+  #entries = 0;
+  /** Successes whose stamps do not fit though their bytes do: a copied store. */
+  #unstamped = new Set<number>();
+
+  constructor(record: RecordDb, store: Store) {
+    this.#record = record;
+    this.#store = store;
+  }
+
+  /** Saves the look-up of a success that this run made itself. */
+  know(success: Success, tree: Tree, stamps: Uint8Array): void {
+    this.#known.set(success.id, { tree, stamps });
+    this.#entries += tree.size;
+    for (const [id, old] of this.#known) {
+      if (this.#entries <= KEPT_ENTRIES || id === success.id) break;
+      this.#known.delete(id);
+      this.#entries -= old.tree.size;
+    }
+  }
+
+  /**
+   * What is wrong with the input's bytes before a step starts, in words; undefined when nothing is. Other times alone
+   * (a copied store) are no damage if the bytes hash to the same digest. Marks the success.
+   */
+  async before(success: Success): Promise<string | undefined> {
+    const check = await this.#check(success);
+    if (check.kind === "intact") return undefined;
+    if (check.kind === "damaged" && (await this.#hasItsBytes(success))) {
+      this.#unstamped.add(success.id);
+      return undefined;
+    }
+    return this.#mark(success, check);
+  }
+
+  /** What the step did to the input, in words; undefined when nothing. Marks the success. */
+  async after(success: Success): Promise<string | undefined> {
+    const check = await this.#check(success);
+    if (check.kind === "intact") return undefined;
+    if (this.#unstamped.has(success.id) && (await this.#hasItsBytes(success))) return undefined;
+    return this.#mark(success, check);
+  }
+
+  async #hasItsBytes(success: Success): Promise<boolean> {
+    return (await this.#store.rehash(success.location))?.digest === success.treeDigest;
+  }
+
+  async #check(success: Success): Promise<Check> {
+    let known = this.#known.get(success.id);
+    if (known === undefined) {
+      const [tree, stamps] = await Promise.all([
+        this.#record.tree(success.treeDigest),
+        this.#record.stamps(success.id),
+      ]);
+      known = { tree: decodeTree(tree), stamps };
+      this.know(success, known.tree, stamps);
+    }
+    return this.#store.check(success.location, known.tree, known.stamps);
+  }
+
+  async #mark(success: Success, check: Check & { kind: "missing" | "damaged" }): Promise<string> {
+    await this.#record.mark(success.id, check.kind === "missing" ? "lost" : "damaged");
+    if (check.kind === "missing") return "is no longer there";
+    return check.path === "" ? check.how : `${check.path} ${check.how}`;
+  }
+}

@@ -1,0 +1,27 @@
+// Where a task's output can be read.
+import { AlamodeError } from "../errors.ts";
+import { unknownTask } from "../plan/task-names.ts";
+import type { Plan } from "../plan/types.ts";
+import type { RecordDb } from "../record/types.ts";
+import type { Store } from "../store/types.ts";
+
+/** Absolute path of what a task of the plan made. Throws `unknown-task`, `not-made`, `output-missing`. */
+export async function outputPath(
+  plan: Plan,
+  task: string,
+  { record, store }: { readonly record: RecordDb; readonly store: Store },
+): Promise<string> {
+  if (!Object.hasOwn(plan.tasks, task)) throw unknownTask(task, Object.keys(plan.tasks));
+  const { output } = plan.tasks[task]!;
+  const success = (await record.successes([output])).get(output);
+  if (success === undefined) {
+    throw new AlamodeError(
+      "not-made",
+      `task "${task}" has not been made as it is now (output ${output.slice(0, 8)})`,
+      {
+        hint: `Make it: alamode run ${task}`,
+      },
+    );
+  }
+  return store.stage(success.location);
+}

@@ -1,0 +1,182 @@
+// One run: decide, note it, perform what is due, tell how it ended. The joint between plan, record and store.
+import { hash } from "node:crypto";
+import { bencodePlan } from "../plan/encode.ts";
+import { goalsOf, graphOf } from "../plan/graph.ts";
+import type { OutputId, Plan } from "../plan/types.ts";
+import type { RecordDb, Run, RunCounts, RunId } from "../record/types.ts";
+import type { Store } from "../store/types.ts";
+import { version } from "../version.ts";
+import { closure } from "./closure.ts";
+import { type Decision, decide } from "./decide.ts";
+import { defaultJobs, estimateMs } from "./estimate.ts";
+import type { RunEvent, TaskFailure } from "./events.ts";
+import { answer } from "./facts.ts";
+import { type Host, thisHost } from "./host.ts";
+import { doneInputs } from "./inputs.ts";
+import { noteOf } from "./note.ts";
+import { outputPath } from "./output-path.ts";
+import { perform } from "./perform.ts";
+import { keepSources } from "./sources.ts";
+import { DEFAULT_PATH } from "./staging.ts";
+import { Work } from "./work.ts";
+
+export interface RunOptions {
+  readonly record: RecordDb;
+  readonly store: Store;
+  /** Task names; by default the tasks nothing depends on. */
+  readonly goals?: readonly string[];
+  /** How many steps at once; by default one for each core. */
+  readonly jobs?: number;
+  /** After a failure, go on with what does not depend on it. */
+  readonly keepGoing?: boolean;
+  /** The PATH of steps whose spec names none. */
+  readonly path?: string;
+  /** The pipeline's name in the record. */
+  readonly pipeline?: string;
+  /** Stops the run: what runs is ended gently, nothing new starts. */
+  readonly signal?: AbortSignal;
+  /** Ends what runs at once. */
+  readonly kill?: AbortSignal;
+  readonly onEvent?: (event: RunEvent) => void;
+  /** Where the option `pass` finds variables; by default this process's environment. */
+  readonly callerEnv?: Readonly<Record<string, string | undefined>>;
+  /** Take the goals' own steps only: their inputs must be done. */
+  readonly only?: boolean;
+}
+
+export interface FailedTask {
+  readonly task: string;
+  readonly output: OutputId;
+  readonly failure: TaskFailure;
+}
+
+export interface RunResult {
+  readonly run: RunId;
+  readonly number: number;
+  readonly status: "done" | "failed" | "interrupted";
+  readonly counts: RunCounts;
+  /** Tasks among the goals and all above them. */
+  readonly tasks: number;
+  readonly durationMs: number;
+  readonly failures: readonly FailedTask[];
+  /** Absolute path of a task's output. Throws `not-made`, `unknown-task`. */
+  path(task: string): Promise<string>;
+}
+
+/**
+ * Brings the goals up to date. A failed task is a value in the result. Throws where the request cannot be run at all:
+ * `unknown-task`, `bad-task`, `bad-options`, `external-missing`, `input-not-done`, and errors of record and store.
+ */
+export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
+  const startedMs = performance.now();
+  const { record, store, onEvent: emit = () => {} } = options;
+  const host = thisHost();
+  const graph = graphOf(plan);
+  const goals = options.goals ?? goalsOf(plan);
+  const goalNodes = goals.map((goal) => graph.nodeOf(goal));
+  const source = { record, store, host, mark: true };
+  const decideFor = (nodes: readonly number[], inputsOnly: boolean): Promise<Decision> =>
+    answer(decide(graph, nodes, { inputsOnly }), (node) => graph.outputs[node]!, source);
+
+  const decision = await decideFor(goalNodes, false);
+  if (options.only) for (const goal of goals) await requireInputs(goal);
+  const work = new Work(plan, graph, options.callerEnv ?? process.env);
+  work.add(decision);
+  await keepSources(work.runnables(), store);
+
+  const noted = await noteRun(plan, goals, options, host);
+  const { tasks } = closure(graph, goalNodes);
+  const due = [...decision.due.keys()];
+  const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), due.length));
+  const estimate = estimateMs(due.map(nameOf), await record.durations(due.map(nameOf)), jobs);
+  emit({
+    event: "run.started",
+    run: noted.id,
+    number: noted.number,
+    pipeline: noted.pipeline,
+    tasks,
+    due: due.length,
+    ...(estimate === undefined ? {} : { estimateMs: estimate }),
+  });
+  for (const node of decision.done.keys()) {
+    emit({ event: "task.reused", task: nameOf(node), output: graph.outputs[node]! });
+  }
+
+  let ran = 0;
+  let notStarted = 0;
+  let failures: readonly FailedTask[] = [];
+  let status: RunResult["status"] = "failed";
+  const counts = (): RunCounts => ({
+    ran,
+    same: 0,
+    reused: Math.max(0, tasks - ran - failures.length - notStarted),
+    failed: failures.length,
+    notStarted,
+  });
+  const stop = options.signal ?? new AbortController().signal;
+  try {
+    if (due.length > 0) {
+      const performed = await perform({
+        run: noted.id,
+        plan,
+        graph,
+        work,
+        decision,
+        again: (node) => decideFor([node], true),
+        record,
+        store,
+        host,
+        jobs,
+        keepGoing: options.keepGoing ?? false,
+        path: options.path ?? DEFAULT_PATH,
+        stop,
+        kill: options.kill ?? new AbortController().signal,
+        emit,
+      });
+      ({ ran, failures } = performed);
+      for (const node of performed.notStarted) notStarted += graph.names(node).length;
+    }
+    const byItself = failures.some(({ failure }) => failure.kind !== "interrupted");
+    status = byItself ? "failed" : failures.length + notStarted > 0 ? "interrupted" : "done";
+  } finally {
+    await record.finishRun(noted.id, status, counts());
+  }
+  const durationMs = performance.now() - startedMs;
+  emit({ event: "run.finished", run: noted.id, status, tasks, durationMs, ...counts() });
+  return {
+    run: noted.id,
+    number: noted.number,
+    status,
+    counts: counts(),
+    tasks,
+    durationMs,
+    failures,
+    path: (task) => outputPath(plan, task, { record, store }),
+  };
+
+  function nameOf(node: number): string {
+    return graph.names(node)[0] ?? graph.outputs[node]!;
+  }
+
+  async function requireInputs(goal: string): Promise<void> {
+    if (decision.due.has(graph.nodeOf(goal))) await doneInputs(plan, graph, goal, source);
+  }
+}
+
+/** Notes the run, with what changed since the pipeline's run before. */
+async function noteRun(plan: Plan, goals: readonly string[], options: RunOptions, host: Host): Promise<Run> {
+  const { record, pipeline = "" } = options;
+  const planDigest = hash("sha256", bencodePlan(plan));
+  const last = await record.lastRun(pipeline);
+  const before = last && last.planDigest !== planDigest ? await record.plan(last.planDigest) : plan;
+  return record.startRun({
+    pipeline,
+    plan,
+    planDigest,
+    goals,
+    note: noteOf(last ? before : undefined, plan),
+    host: host.host,
+    user: host.user,
+    version,
+  });
+}

@@ -1,0 +1,268 @@
+// The one loop: start what is ready, wait for something to arrive, take note of it. A node is in exactly one state, and
+// one function changes it. Knows no record and no store: what a step does is `take`'s business.
+import type { PlanGraph } from "../plan/graph.ts";
+import type { ExecutionId, Success } from "../record/types.ts";
+import type { TaskFailure } from "./events.ts";
+import type { StepOutcome } from "./step.ts";
+
+export type NodeState =
+  | "waiting" // for inputs
+  | "ready"
+  | "running"
+  | "held" // another run makes it
+  | "retrying"
+  | "done"
+  | "failed"
+  | "notStarted";
+
+/** What one step needs from the loop. */
+export interface Take {
+  readonly node: number;
+  readonly attempt: number;
+  readonly slot: string;
+  readonly waitedFor?: ExecutionId;
+  /** Success of each node above it. */
+  success(node: number): Success;
+}
+
+export interface Schedule {
+  readonly graph: PlanGraph;
+  /** Nodes to run. */
+  readonly due: Iterable<number>;
+  /** Nodes that need not be run and are inputs of due ones. */
+  readonly done: ReadonlyMap<number, Success>;
+  readonly slots: readonly string[];
+  readonly keepGoing: boolean;
+  readonly stop: AbortSignal;
+  take(request: Take): Promise<StepOutcome>;
+  /** Decides anew for a node whose bytes turned out to be gone: which nodes must run, and which are there. */
+  again(
+    node: number,
+  ): Promise<{ readonly due: Iterable<number>; readonly done: ReadonlyMap<number, Success> }>;
+  /** Milliseconds until the next attempt, or undefined when there is none. */
+  retryInMs(node: number, failure: TaskFailure): number | undefined;
+  /** Told of each change of state. */
+  onState(node: number, state: NodeState, details: StateDetails): void;
+}
+
+/** What brought a change of state about. */
+export interface StateDetails {
+  readonly outcome?: StepOutcome;
+  /** Milliseconds until the next attempt. */
+  readonly retryInMs?: number;
+  /** The node whose failure keeps this one from starting. */
+  readonly because?: number;
+}
+
+interface Entry {
+  state: NodeState;
+  /** Distinct inputs that are not done. */
+  missing: number;
+  attempt: number;
+  waitedFor?: ExecutionId;
+  polls: number;
+  inputsLost: number;
+}
+
+/** How often an input may turn out to be gone before its dependent fails for it. */
+const MAX_INPUTS_LOST = 3;
+
+/** Runs the due nodes. Resolves to the state of each when nothing more can be started and nothing is under way. */
+export async function schedule(request: Schedule): Promise<ReadonlyMap<number, NodeState>> {
+  const { graph, stop, keepGoing } = request;
+  const entries = new Map<number, Entry>();
+  const successes = new Map(request.done);
+  const ready: number[] = [];
+  let nextReady = 0;
+  const slots = [...request.slots];
+  const timers = new Map<number, NodeJS.Timeout>();
+  let running = 0;
+  let halted = false;
+  let fatal: { error: unknown } | undefined;
+  let wake: () => void = () => {};
+  let arrivals: (() => void)[] = [];
+  const arrive = (arrival: () => void) => {
+    arrivals.push(arrival);
+    wake();
+  };
+
+  /** The only place where a node's state changes. */
+  function set(node: number, state: NodeState, details: StateDetails = {}) {
+    const entry = entries.get(node)!;
+    entry.state = state;
+    if (state === "ready") ready.push(node);
+    request.onState(node, state, details);
+  }
+
+  function add(due: Iterable<number>, done: ReadonlyMap<number, Success>) {
+    for (const [node, success] of done) if (!entries.has(node)) successes.set(node, success);
+    const fresh = [...due].filter((node) => {
+      const entry = entries.get(node);
+      return entry === undefined || entry.state === "done";
+    });
+    for (const node of fresh) {
+      successes.delete(node);
+      entries.set(node, {
+        state: "waiting",
+        missing: 0,
+        attempt: 1,
+        polls: 0,
+        inputsLost: entries.get(node)?.inputsLost ?? 0,
+      });
+    }
+    // What was ready or waiting may wait for more now.
+    const affected = new Set(fresh);
+    for (const node of fresh) for (const dependent of graph.dependents(node)) affected.add(dependent);
+    for (const node of affected) recount(node);
+  }
+
+  function recount(node: number) {
+    const entry = entries.get(node);
+    if (entry === undefined || (entry.state !== "waiting" && entry.state !== "ready")) return;
+    entry.missing = 0;
+    for (const input of graph.inputs(node)) if (!successes.has(input)) entry.missing++;
+    if (entry.missing === 0 && entry.state === "waiting") set(node, "ready");
+    else if (entry.missing > 0 && entry.state === "ready") set(node, "waiting");
+  }
+
+  function finished(node: number, success: Success, outcome: StepOutcome) {
+    successes.set(node, success);
+    set(node, "done", { outcome });
+    for (const dependent of graph.dependents(node)) {
+      const entry = entries.get(dependent);
+      if (entry?.state === "waiting" && --entry.missing === 0) set(dependent, "ready");
+    }
+  }
+
+  function failed(node: number, outcome: StepOutcome & { kind: "failed" }) {
+    const retryInMs = halted || stop.aborted ? undefined : request.retryInMs(node, outcome.failure);
+    if (retryInMs !== undefined) {
+      entries.get(node)!.attempt++;
+      set(node, "retrying", { outcome, retryInMs });
+      later(node, retryInMs);
+      return;
+    }
+    set(node, "failed", { outcome });
+    if (!keepGoing) halted = true;
+    const below = [...graph.dependents(node)];
+    for (let next = below.pop(); next !== undefined; next = below.pop()) {
+      const state = entries.get(next)?.state;
+      if (state !== "waiting" && state !== "ready") continue;
+      set(next, "notStarted", { because: node });
+      below.push(...graph.dependents(next));
+    }
+  }
+
+  /** Makes a node ready again after a while. */
+  function later(node: number, ms: number) {
+    timers.set(
+      node,
+      setTimeout(
+        () =>
+          arrive(() => {
+            timers.delete(node);
+            const { state } = entries.get(node)!;
+            if (state === "held" || state === "retrying") set(node, "ready");
+          }),
+        ms,
+      ),
+    );
+  }
+
+  function arrived(node: number, outcome: StepOutcome): void | Promise<void> {
+    const entry = entries.get(node)!;
+    switch (outcome.kind) {
+      case "ran":
+      case "reused":
+        return finished(node, outcome.success, outcome);
+      case "failed":
+        delete entry.waitedFor;
+        return failed(node, outcome);
+      case "held":
+        entry.waitedFor = outcome.holder.execution;
+        set(node, "held", { outcome });
+        return later(node, Math.min(20 * 2 ** entry.polls++, 250));
+      case "input-lost": {
+        if (++entry.inputsLost > MAX_INPUTS_LOST) {
+          const failure: TaskFailure = {
+            kind: "input-damaged",
+            message: `its inputs were damaged ${entry.inputsLost} times before it could start`,
+            logTail: [],
+            durationMs: 0,
+            attempt: entry.attempt,
+            attempts: entry.attempt,
+          };
+          return failed(node, { kind: "failed", failure, execution: "" });
+        }
+        const lost = [...graph.inputs(node)].filter((input) => graph.outputs[input]! === outcome.output);
+        entry.state = "waiting";
+        return Promise.all(lost.map(request.again)).then((decisions) => {
+          for (const { due, done } of decisions) add(due, done);
+          recount(node);
+        });
+      }
+      default:
+        return outcome satisfies never;
+    }
+  }
+
+  function start(node: number) {
+    const entry = entries.get(node)!;
+    const slot = slots.pop()!;
+    set(node, "running");
+    running++;
+    request
+      .take({
+        node,
+        attempt: entry.attempt,
+        slot,
+        ...(entry.waitedFor === undefined ? {} : { waitedFor: entry.waitedFor }),
+        success: (input) => successes.get(input)!,
+      })
+      .then((outcome) => arrived(node, outcome))
+      .catch((error) => {
+        fatal ??= { error };
+      })
+      .finally(() =>
+        arrive(() => {
+          running--;
+          slots.push(slot);
+        }),
+      );
+  }
+
+  const onStop = () => arrive(() => {});
+  stop.addEventListener("abort", onStop);
+  try {
+    add(request.due, request.done);
+    for (;;) {
+      const open = !halted && !stop.aborted && fatal === undefined;
+      while (open && slots.length > 0 && nextReady < ready.length) {
+        const node = ready[nextReady++]!;
+        if (entries.get(node)!.state === "ready") start(node);
+      }
+      if (nextReady > 4096) {
+        ready.splice(0, nextReady);
+        nextReady = 0;
+      }
+      if (!open) {
+        for (const timer of timers.values()) clearTimeout(timer);
+        timers.clear();
+      }
+      if (running === 0 && timers.size === 0) break;
+      if (arrivals.length === 0) await new Promise<void>((resolve) => (wake = resolve));
+      const now = arrivals;
+      arrivals = [];
+      for (const arrival of now) arrival();
+    }
+  } finally {
+    stop.removeEventListener("abort", onStop);
+    for (const timer of timers.values()) clearTimeout(timer);
+  }
+  for (const [node, { state }] of entries) {
+    if (state !== "done" && state !== "failed" && state !== "notStarted")
+      set(node, state === "retrying" ? "failed" : "notStarted");
+  }
+  if (fatal !== undefined) throw fatal.error;
+  return new Map([...entries].map(([node, { state }]) => [node, state]));
+}

@@ -1,0 +1,176 @@
+// What a command finds when it starts, and what it must have left when it has ended.
+
+import { hash } from "node:crypto";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { AlamodeError } from "../errors.ts";
+import type { Failure } from "../record/types.ts";
+import type { Store } from "../store/types.ts";
+import type { Runnable } from "./runnable.ts";
+
+/** The PATH of steps, unless the spec or the settings have one. */
+export const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
+
+export interface Staged {
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  /** What is committed: a file or a folder. With `produces`, the folder that $OUTPUT lies in or is. */
+  readonly top: string;
+  /** The value of $OUTPUT. */
+  readonly output: string;
+}
+
+export interface StagingRequest {
+  readonly slot: string;
+  readonly runnable: Runnable;
+  /** Dependency name → absolute path of what it made. */
+  readonly inputs: Readonly<Record<string, string>>;
+  readonly store: Store;
+  readonly path: string;
+  /** Variables passed through from the caller, by name. The spec's own win over these. */
+  readonly passed: Readonly<Record<string, string>>;
+}
+
+/** Fills an empty slot. Throws `source-missing` and `source-damaged` for code that is not as planned. */
+export async function stageStep({
+  slot,
+  runnable,
+  inputs,
+  store,
+  path,
+  passed,
+}: StagingRequest): Promise<Staged> {
+  const cwd = join(slot, "work");
+  const top = join(slot, "out", "OUTPUT");
+  for (const [name, target] of Object.entries(inputs))
+    symlinkSync(target, join(cwd, "inputs", inputFileName(name)));
+  for (const [relative, sha256] of Object.entries(runnable.files)) {
+    await copySource(store, sha256, relative, join(cwd, relative));
+  }
+  let output = top;
+  if (runnable.produces !== undefined) {
+    mkdirSync(top, { mode: 0o755 });
+    if (typeof runnable.produces === "string") {
+      output = join(top, runnable.produces);
+      mkdirSync(dirname(output), { recursive: true, mode: 0o755 });
+    }
+  }
+  const env = {
+    PATH: path,
+    LANG: "C.UTF-8",
+    TZ: "UTC",
+    ...passed,
+    ...runnable.env,
+    HOME: runnable.env["HOME"] ?? join(slot, "home"),
+    TMPDIR: join(slot, "tmp"),
+    INPUTS: join(cwd, "inputs"),
+    OUTPUT: output,
+  };
+  return { cwd, env, top, output };
+}
+
+/** Copies kept code into the working directory, and never bytes other than the plan names. */
+async function copySource(store: Store, sha256: string, relative: string, to: string): Promise<void> {
+  const from = await store.source(sha256);
+  if (from === undefined) {
+    throw new AlamodeError(
+      "source-missing",
+      `file "${relative}" (sha256 ${sha256.slice(0, 8)}) is not among the store's sources`,
+      {
+        hint: "Plan it again where the file is: alamode plan, or alamode run, with the same --store.",
+      },
+    );
+  }
+  const bytes = readFileSync(from);
+  if (hash("sha256", bytes) !== sha256) {
+    throw new AlamodeError(
+      "source-damaged",
+      `the kept copy of "${relative}" no longer has its sha256 ${sha256.slice(0, 8)}`,
+      {
+        facts: { copy: from },
+        hint: "Remove that copy and plan again where the file is.",
+      },
+    );
+  }
+  mkdirSync(dirname(to), { recursive: true, mode: 0o755 });
+  writeFileSync(to, bytes, { mode: 0o755 }); // a script may be called by name: modes are not part of a file's identity
+}
+
+/**
+ * A dependency's name as a file name below `inputs/`: `/`, `%`, control characters, `.`, `..` and the empty name by
+ * percent; over 200 bytes by a prefix, `~` and 16 hex digits of the name's sha256.
+ */
+export function inputFileName(name: string): string {
+  const percent = (text: string) => `%${text.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
+  if (name === "") return "%";
+  if (name === "." || name === "..") return name.replaceAll(".", "%2E");
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
+  const escaped = name.replace(/[/%\u0000-\u001f\u007f]/g, percent);
+  if (Buffer.byteLength(escaped) <= 200) return escaped;
+  let prefix = "";
+  for (const character of escaped) {
+    if (Buffer.byteLength(prefix) + Buffer.byteLength(character) > 183) break;
+    prefix += character;
+  }
+  return `${prefix}~${hash("sha256", name).slice(0, 16)}`;
+}
+
+/** What is missing after exit 0, told so that the author sees what went wrong; undefined when all is there. */
+export function missingOutput({ top, output, cwd }: Staged, runnable: Runnable): Failure | undefined {
+  const { produces } = runnable;
+  const missing = (Array.isArray(produces) ? (produces as string[]) : [""]).filter(
+    (name) => !exists(name ? join(output, name) : output),
+  );
+  if (missing.length === 0) return undefined;
+  if (Array.isArray(produces)) {
+    const there = names(top);
+    return {
+      kind: "no-output",
+      message: `did not produce ${missing.join(", ")} (exit 0)`,
+      hint:
+        there.length > 0 ? `In $OUTPUT lies ${listed(there)}.` : "$OUTPUT, which is a folder here, is empty.",
+    };
+  }
+  const beside =
+    typeof produces === "string"
+      ? names(dirname(output))
+      : names(dirname(top)).filter((name) => name !== "OUTPUT");
+  const known = new Set(["inputs", ...Object.keys(runnable.files).map((path) => path.split("/")[0]!)]);
+  const strewn = names(cwd).filter((name) => !known.has(name));
+  const message = "made nothing at $OUTPUT (exit 0)";
+  if (beside.length > 0) {
+    const [first] = beside;
+    const extended = produces === undefined && beside.length === 1 && first!.startsWith("OUTPUT.");
+    return {
+      kind: "no-output",
+      message: `${message}. Beside it lies ${listed(beside)}`,
+      hint: extended
+        ? `The program adds an extension. Say  produces: 'result${first!.slice("OUTPUT".length)}'  and write to $OUTPUT.`
+        : "Write the result to the path in $OUTPUT.",
+    };
+  }
+  if (strewn.length > 0) {
+    return {
+      kind: "no-output",
+      message: `${message}. In its working directory lies ${listed(strewn)}`,
+      hint: `Write to the path in $OUTPUT instead, or end with  mv ${strewn[0]} "$OUTPUT"`,
+    };
+  }
+  return {
+    kind: "no-output",
+    message,
+    hint: "The command must write a file or a folder to the path in $OUTPUT.",
+  };
+}
+
+function listed(all: readonly string[]): string {
+  return all.length <= 5 ? all.join(", ") : `${all.slice(0, 5).join(", ")} and ${all.length - 5} more`;
+}
+
+function names(folder: string): string[] {
+  return exists(folder) && lstatSync(folder).isDirectory() ? readdirSync(folder).sort() : [];
+}
+
+function exists(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}

@@ -1,0 +1,151 @@
+// What a run would do, in order, and why. The same decisions as `run`; the record adds what the author did to cause them.
+import { diff, type ValueChange } from "../plan/diff.ts";
+import { goalsOf, graphOf, type PlanGraph } from "../plan/graph.ts";
+import type { OutputId, Plan } from "../plan/types.ts";
+import type { ExecutionId, RecordDb } from "../record/types.ts";
+import type { Store } from "../store/types.ts";
+import { closure } from "./closure.ts";
+import { type Cause, decide } from "./decide.ts";
+import { defaultJobs, estimateMs } from "./estimate.ts";
+import { answer } from "./facts.ts";
+import { thisHost } from "./host.ts";
+
+export type Reason =
+  /** The pipeline's run before had no such task, or there was none. */
+  | { readonly kind: "first" }
+  | { readonly kind: "spec"; readonly changes: readonly ValueChange[] }
+  | { readonly kind: "dependencies"; readonly added: readonly string[]; readonly removed: readonly string[] }
+  /** That input is due too; it may turn out the same. */
+  | { readonly kind: "input"; readonly dependency: string }
+  /** The input has another ID than in the run before, and is done. */
+  | { readonly kind: "input-changed"; readonly dependency: string }
+  /** Asked for before, never made. */
+  | { readonly kind: "unfinished" }
+  | { readonly kind: "failed"; readonly execution: ExecutionId; readonly message: string }
+  | { readonly kind: "lost" }
+  | { readonly kind: "damaged"; readonly path: string }
+  | { readonly kind: "stale" };
+
+export interface Due {
+  readonly task: string;
+  readonly output: OutputId;
+  /** At least one; the author's own change first. */
+  readonly reasons: readonly Reason[];
+  readonly expectedMs?: number;
+}
+
+export interface Status {
+  /** Tasks among the goals and all above them. */
+  readonly tasks: number;
+  /** In the order they would start. */
+  readonly due: readonly Due[];
+  readonly goals: readonly string[];
+  readonly estimateMs?: number;
+}
+
+export interface StatusOptions {
+  readonly record: RecordDb;
+  readonly store: Store;
+  readonly goals?: readonly string[];
+  readonly pipeline?: string;
+  readonly jobs?: number;
+}
+
+/** Changes nothing. Throws `unknown-task`. */
+export async function status(plan: Plan, options: StatusOptions): Promise<Status> {
+  const { record, store } = options;
+  const graph = graphOf(plan);
+  const goals = options.goals ?? goalsOf(plan);
+  const goalNodes = goals.map((goal) => graph.nodeOf(goal));
+  const decision = await answer(decide(graph, goalNodes), (node) => graph.outputs[node]!, {
+    record,
+    store,
+    host: thisHost(),
+    mark: false,
+  });
+  const order = [...graph.order].filter((node) => decision.due.has(node));
+  const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);
+  const durations = await record.durations(tasks);
+  const before = await planBefore(record, options.pipeline);
+  const changes = before === undefined ? undefined : diff(before, plan);
+  const changed = new Map(changes?.changed.map((change) => [change.task, change]));
+  const due: Due[] = [];
+  for (const [i, node] of order.entries()) {
+    const task = tasks[i]!;
+    const output = graph.outputs[node]!;
+    const expectedMs = durations.get(task);
+    const reasons: Reason[] = [];
+    const change = changed.get(task);
+    if (before !== undefined && before.tasks[task] === undefined) reasons.push({ kind: "first" });
+    if (change && change.changes.length > 0) reasons.push({ kind: "spec", changes: change.changes });
+    reasons.push(...inputReasons(plan, before, graph, task, node, decision.due));
+    reasons.push(...(await causeReasons(decision.due.get(node)!, output, record, reasons.length > 0)));
+    due.push({ task, output, reasons, ...(expectedMs === undefined ? {} : { expectedMs }) });
+  }
+  const estimate = estimateMs(tasks, durations, options.jobs ?? defaultJobs());
+  return {
+    tasks: closure(graph, goalNodes).tasks,
+    due,
+    goals,
+    ...(estimate === undefined ? {} : { estimateMs: estimate }),
+  };
+}
+
+function inputReasons(
+  plan: Plan,
+  before: Plan | undefined,
+  graph: PlanGraph,
+  task: string,
+  node: number,
+  due: ReadonlyMap<number, Cause>,
+): Reason[] {
+  const now = plan.tasks[task]?.inputs ?? {};
+  const then = before?.tasks[task]?.inputs;
+  const reasons: Reason[] = [];
+  if (then !== undefined) {
+    const added = Object.keys(now).filter((name) => then[name] === undefined);
+    const removed = Object.keys(then).filter((name) => now[name] === undefined);
+    if (added.length + removed.length > 0) reasons.push({ kind: "dependencies", added, removed });
+  }
+  for (const [dependency, output] of Object.entries(now)) {
+    if (due.has(graph.node(output)!)) reasons.push({ kind: "input", dependency });
+    else if (then?.[dependency] !== undefined && then[dependency] !== output)
+      reasons.push({ kind: "input-changed", dependency });
+  }
+  return reasons;
+}
+
+/** What the record says of an output that has no success to be used. */
+async function causeReasons(
+  cause: Cause,
+  output: OutputId,
+  record: RecordDb,
+  explained: boolean,
+): Promise<Reason[]> {
+  switch (cause.kind) {
+    case "lost":
+      return [{ kind: "lost" }];
+    case "damaged":
+      return [{ kind: "damaged", path: cause.path }];
+    case "stale":
+      return [{ kind: "stale" }];
+    case "none": {
+      const [last] = await record.executions(output);
+      if (last?.outcome === "failure") {
+        return [{ kind: "failed", execution: last.id, message: last.failure?.message ?? "failed" }];
+      }
+      const [success] = await record.history(output);
+      if (success?.state === "lost") return [{ kind: "lost" }];
+      if (success?.state === "damaged") return [{ kind: "damaged", path: success.location }];
+      if (explained) return [];
+      return [{ kind: (await record.identity(output)) === undefined ? "first" : "unfinished" }];
+    }
+    default:
+      return cause satisfies never;
+  }
+}
+
+async function planBefore(record: RecordDb, pipeline: string | undefined): Promise<Plan | undefined> {
+  const last = pipeline === undefined ? undefined : await record.lastRun(pipeline);
+  return last && (await record.plan(last.planDigest));
+}

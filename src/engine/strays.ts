@@ -1,0 +1,59 @@
+// Promise 9, its last net: processes that left both their group and the descriptor are found by their environment before
+// the run ends. They are ended, and everything committed since their step began is hashed again.
+import type { OutputId } from "../plan/types.ts";
+import type { RecordDb, Success } from "../record/types.ts";
+import type { Store } from "../store/types.ts";
+import type { RunEvent, TaskFailure } from "./events.ts";
+import type { Executor } from "./executors/types.ts";
+
+/** A success of this run, and when its step began. */
+export interface Made {
+  readonly task: string;
+  readonly success: Success;
+  readonly startedAt: number;
+}
+
+/** Returns what turned out to be damaged; its successes are marked. */
+export async function endStrays(
+  run: string,
+  made: readonly Made[],
+  {
+    executor,
+    store,
+    record,
+    emit,
+  }: { executor: Executor; store: Store; record: RecordDb; emit: (event: RunEvent) => void },
+): Promise<{ readonly task: string; readonly output: OutputId; readonly failure: TaskFailure }[]> {
+  const strays = await executor.endStrays(run);
+  if (strays.length === 0) return [];
+  let since = Number.POSITIVE_INFINITY;
+  for (const { command, pid, step } of strays) {
+    const maker = made.find(({ success }) => step === `${run}/${success.execution}`);
+    if (maker) since = Math.min(since, maker.startedAt);
+    emit({
+      event: "warning",
+      code: "stray-process",
+      message: `left a process running that had left its process group (${command}, ${pid}). It was ended, and what was made since was hashed again`,
+      ...(maker ? { task: maker.task } : {}),
+      hint: "A task must wait for what it starts.",
+    });
+  }
+  const damaged = [];
+  for (const { task, success } of made) {
+    if (success.madeAt < since || (await store.rehash(success.location))?.digest === success.treeDigest)
+      continue;
+    await record.mark(success.id, "damaged");
+    const failure: TaskFailure = {
+      kind: "left-process",
+      message: "its output was changed after it was recorded, by a process that outlived its step",
+      hint: "Nothing uses it any more; the next run makes it again.",
+      logTail: [],
+      durationMs: 0,
+      attempt: 1,
+      attempts: 1,
+    };
+    damaged.push({ task, output: success.output, failure });
+    emit({ event: "task.failed", task, output: success.output, failure });
+  }
+  return damaged;
+}

@@ -1,0 +1,88 @@
+// What the engine needs to know of each due node: read and checked before anything starts, all bad tasks in one error.
+import { AlamodeError } from "../errors.ts";
+import type { PlanGraph } from "../plan/graph.ts";
+import type { Plan } from "../plan/types.ts";
+import type { Cause, Decision } from "./decide.ts";
+import { optionsOf, passed, type Runnable, runnableOf, type TaskOptions } from "./runnable.ts";
+
+export interface Parsed {
+  readonly task: string;
+  readonly runnable: Runnable;
+  readonly options: TaskOptions;
+  /** What the option `pass` hands over. */
+  readonly passed: Readonly<Record<string, string>>;
+}
+
+/** How many bad tasks are told of. */
+const SHOWN_PROBLEMS = 10;
+
+export class Work {
+  #plan: Plan;
+  #graph: PlanGraph;
+  #env: Readonly<Record<string, string | undefined>>;
+  #parsed = new Map<number, Parsed>();
+  #causes = new Map<number, Cause>();
+
+  /** `env`: the caller's environment, where `pass` finds variables. */
+  constructor(plan: Plan, graph: PlanGraph, env: Readonly<Record<string, string | undefined>>) {
+    this.#plan = plan;
+    this.#graph = graph;
+    this.#env = env;
+  }
+
+  /** Reads every due task. Throws `bad-task`, `bad-options`, `external-missing`, with all that is wrong. */
+  add({ due }: Decision): void {
+    const problems: AlamodeError[] = [];
+    for (const [node, cause] of due) {
+      this.#causes.set(node, cause);
+      try {
+        this.#parse(node);
+      } catch (error) {
+        if (!(error instanceof AlamodeError)) throw error;
+        problems.push(error);
+      }
+    }
+    const [first, ...more] = problems;
+    if (first === undefined) return;
+    const texts = problems.slice(0, SHOWN_PROBLEMS).map(({ message }) => message);
+    if (more.length >= SHOWN_PROBLEMS) texts.push(`and ${problems.length - SHOWN_PROBLEMS} more`);
+    throw new AlamodeError(first.code, texts.join("\n"), {
+      facts: first.facts,
+      ...(first.hint ? { hint: first.hint } : {}),
+    });
+  }
+
+  of(node: number): Parsed {
+    return this.#parsed.get(node)!;
+  }
+
+  cause(node: number): Cause {
+    return this.#causes.get(node)!;
+  }
+
+  *runnables(): Iterable<Runnable> {
+    for (const { runnable } of this.#parsed.values()) yield runnable;
+  }
+
+  #parse(node: number): void {
+    if (this.#parsed.has(node)) return;
+    const task = this.#graph.names(node)[0];
+    if (task === undefined) throw externalMissing(this.#graph, node);
+    const options = optionsOf(this.#plan, task);
+    const runnable = runnableOf(task, this.#plan.tasks[task]!);
+    this.#parsed.set(node, { task, runnable, options, passed: passed(options.pass, this.#env) });
+  }
+}
+
+function externalMissing(graph: PlanGraph, node: number): AlamodeError {
+  const output = graph.outputs[node]!;
+  const { task, dependency } = graph.external.find((input) => input.output === output)!;
+  return new AlamodeError(
+    "external-missing",
+    `input "${dependency}" of task "${task}" is output ${output.slice(0, 8)}, which no task of this plan makes and no record holds.`,
+    {
+      facts: { output },
+      hint: "Run the pipeline that makes it first, or point --record at the one that did.",
+    },
+  );
+}
