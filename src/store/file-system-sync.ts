@@ -16,7 +16,8 @@ export async function syncFileSystem(dir: string): Promise<void> {
 
 function succeeds(args: readonly string[]): Promise<boolean> {
   return new Promise((resolve) => {
-    const child = spawn("sync", args, { stdio: "ignore" });
+    // In a session of its own, an interrupt from the terminal does not end it halfway.
+    const child = spawn("sync", args, { stdio: "ignore", detached: true });
     child.on("error", () => resolve(false));
     child.on("exit", (code) => resolve(code === 0));
   });

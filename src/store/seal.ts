@@ -77,7 +77,7 @@ async function sealTree(top: string, options: SealOptions, signal?: AbortSignal)
 /** Lists the tree with all its links in their final form. */
 async function settleLinks(top: string, inputs: readonly string[], turn: Turn): Promise<readonly Listed[]> {
   const stats = lstatSync(top, { throwIfNoEntry: false });
-  if (stats === undefined) throw badOutput("", "nothing lies there", { facts: { path: top } });
+  if (stats === undefined) throw badOutput("", "nothing lies there", { facts: { place: top } });
   if (stats.isSymbolicLink()) {
     const fate = judgeLink("", targetOf(top, ""), { top, realTop: top, inputs });
     await act(top, fate, turn);

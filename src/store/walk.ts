@@ -2,7 +2,7 @@
 import { isUtf8 } from "node:buffer";
 import { chmodSync, type Dirent, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { compareUtf8 } from "../bencode/order.ts";
-import { AlamodeError, errnoOf } from "../errors.ts";
+import { AlamodeError } from "../errors.ts";
 import type { Turn } from "./turn.ts";
 
 /** One thing below the top. `path` is relative to it, with `/` between names. */
@@ -10,6 +10,9 @@ export interface Listed {
   readonly path: string;
   readonly kind: "file" | "folder" | "link";
 }
+
+/** Systems allow some 4,096 bytes from the root on; a tree has to fit wherever a store or a dependent keeps it. */
+const longestPathBytes = 3000;
 
 /** Where a relative path of a tree lies; "" is the tree's own path (a lone file, or the top folder). */
 export function placeOf(top: string, path: string): string {
@@ -19,7 +22,7 @@ export function placeOf(top: string, path: string): string {
 /**
  * Everything below the folder `top`, ordered by the paths' UTF-8 bytes. With `makeReadable`, folders that their owner
  * may not list or change are given mode 0755 first. Throws `bad-output` for sockets, FIFOs, devices, names that are
- * not UTF-8 and paths too long for the system.
+ * not UTF-8 and paths of more than 3,000 bytes.
  */
 export async function walk(top: string, makeReadable: boolean, turn: Turn): Promise<Listed[]> {
   const listed: Listed[] = [];
@@ -29,6 +32,7 @@ export async function walk(top: string, makeReadable: boolean, turn: Turn): Prom
     if (makeReadable) giveOwnerAll(placeOf(top, folder));
     for (const entry of entriesOf(top, folder)) {
       const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+      if (path.length > longestPathBytes / 3) checkLength(path);
       const kind = kindOf(entry, path);
       listed.push({ path, kind });
       if (kind === "folder") folders.push(path);
@@ -42,17 +46,17 @@ function giveOwnerAll(folder: string): void {
 }
 
 function entriesOf(top: string, folder: string): Dirent[] {
-  try {
-    const entries = readdirSync(placeOf(top, folder), { withFileTypes: true });
-    // Bytes that are not UTF-8 were decoded to U+FFFD, which can also be in a name rightfully.
-    if (entries.some(({ name }) => name.includes("\uFFFD"))) checkNames(top, folder);
-    return entries;
-  } catch (error) {
-    if (errnoOf(error) !== "ENAMETOOLONG") throw error;
-    throw badOutput(`${folder.slice(0, 80)}…`, "its folders lie deeper than the system can name", {
-      hint: "Nest fewer folders; a path may have about 4,000 bytes.",
-    });
-  }
+  const entries = readdirSync(placeOf(top, folder), { withFileTypes: true });
+  // Bytes that are not UTF-8 were decoded to U+FFFD, which can also be in a name rightfully.
+  if (entries.some(({ name }) => name.includes("\uFFFD"))) checkNames(top, folder);
+  return entries;
+}
+
+function checkLength(path: string): void {
+  if (Buffer.byteLength(path) <= longestPathBytes) return;
+  throw badOutput(`${path.slice(0, 80)}…`, `its path has more than ${longestPathBytes} bytes`, {
+    hint: "Use shorter names, or nest fewer folders.",
+  });
 }
 
 function checkNames(top: string, folder: string): void {
