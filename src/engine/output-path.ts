@@ -1,7 +1,7 @@
 // Where a task's output can be read.
 import { AlamodeError } from "../errors.ts";
 import { unknownTask } from "../plan/task-names.ts";
-import type { Plan } from "../plan/types.ts";
+import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 
@@ -14,14 +14,16 @@ export async function outputPath(
   if (!Object.hasOwn(plan.tasks, task)) throw unknownTask(task, Object.keys(plan.tasks));
   const { output } = plan.tasks[task]!;
   const success = (await record.successes([output])).get(output);
-  if (success === undefined) {
-    throw new AlamodeError(
-      "not-made",
-      `task "${task}" has not been made as it is now (output ${output.slice(0, 8)})`,
-      {
-        hint: `Make it: alamode run ${task}`,
-      },
-    );
-  }
+  if (success === undefined) throw notMade(task, output);
   return store.stage(success.location);
+}
+
+export function notMade(task: string, output: OutputId): AlamodeError {
+  return new AlamodeError(
+    "not-made",
+    `task "${task}" has not been made as it is now (output ${output.slice(0, 8)})`,
+    {
+      hint: `Make it: alamode run ${task}`,
+    },
+  );
 }

@@ -78,7 +78,7 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
     const change = changed.get(task);
     if (before !== undefined && before.tasks[task] === undefined) reasons.push({ kind: "first" });
     if (change && change.changes.length > 0) reasons.push({ kind: "spec", changes: change.changes });
-    reasons.push(...inputReasons(plan, before, graph, task, node, decision.due));
+    reasons.push(...inputReasons(plan, before, graph, task, decision.due));
     reasons.push(...(await causeReasons(decision.due.get(node)!, output, record, reasons.length > 0)));
     due.push({ task, output, reasons, ...(expectedMs === undefined ? {} : { expectedMs }) });
   }
@@ -96,7 +96,6 @@ function inputReasons(
   before: Plan | undefined,
   graph: PlanGraph,
   task: string,
-  node: number,
   due: ReadonlyMap<number, Cause>,
 ): Reason[] {
   const now = plan.tasks[task]?.inputs ?? {};

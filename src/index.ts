@@ -1,0 +1,16 @@
+// What a pipeline author imports. Describing loads nothing of the engine: a pipeline file must be cheap to read.
+export type { Bmap, Bnormal, BnormalMap, Bvalue } from "./bencode/types.ts";
+export type { RunEvent, TaskFailure } from "./engine/events.ts";
+export type { FailedTask } from "./engine/run.ts";
+export { AlamodeError, type Facts } from "./errors.ts";
+export { type OpenOptions, open, type Project, type RunRequest, type RunSummary, run } from "./library.ts";
+export { Dag } from "./plan/dag.ts";
+export { diff, type PlanDiff, type ValueChange } from "./plan/diff.ts";
+export { type Json, json } from "./plan/json.ts";
+export { loadPlan } from "./plan/load.ts";
+export { pp } from "./plan/pp.ts";
+export { type FilesOptions, files } from "./plan/sources.ts";
+export { chain, Task } from "./plan/task.ts";
+export type { Options, OutputId, Plan, PlanTask, Spec } from "./plan/types.ts";
+export type { Execution, Failure, FailureKind, Run, RunCounts, RunId, Success } from "./record/types.ts";
+export type { Location, TreeDigest } from "./store/types.ts";

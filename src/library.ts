@@ -1,0 +1,128 @@
+// Running and asking from code: the same engine as the CLI's, opened where the project keeps its results.
+import type { RunEvent } from "./engine/events.ts";
+import type { RunResult } from "./engine/run.ts";
+import { type Dag, isDag } from "./plan/dag.ts";
+import type { OutputId, Plan } from "./plan/types.ts";
+import type { Execution, RecordDb, Run, Success } from "./record/types.ts";
+import type { Store } from "./store/types.ts";
+
+export interface OpenOptions {
+  /** Folder of the store; by default ALAMODE_STORE, else `.alamode` beside the nearest `package.json`, else here. */
+  readonly store?: string;
+  /** File of the record; by default ALAMODE_RECORD, else `.alamode/record.db` there. */
+  readonly record?: string;
+}
+
+export interface RunRequest extends OpenOptions {
+  /** Task names or patterns such as `align/*`; by default the tasks nothing depends on. */
+  readonly goals?: readonly string[];
+  /** How many steps at once; by default one for each core. */
+  readonly jobs?: number;
+  /** After a failure, go on with what does not depend on it. */
+  readonly keepGoing?: boolean;
+  /** Name of the pipeline in the record; by default its `meta.name`. */
+  readonly pipeline?: string;
+  /** The PATH of steps whose spec names none. */
+  readonly path?: string;
+  /** Stops the run: what runs is ended, nothing new starts, and the result says "interrupted". */
+  readonly signal?: AbortSignal;
+  readonly onEvent?: (event: RunEvent) => void;
+}
+
+/** How a run ended. A failed task is a value in `failures`, not an exception. */
+export interface RunSummary extends Omit<RunResult, "path"> {
+  /** Absolute path of what a task of this plan made. Throws `unknown-task`, `not-made`. */
+  path(task: string): string;
+}
+
+/**
+ * Brings a pipeline's goals up to date. Throws `AlamodeError` where the request cannot be run at all: an unknown task, a spec
+ * that cannot be run, an input that nobody made, a store or record that cannot be used.
+ */
+export async function run(pipeline: Dag | Plan, request: RunRequest = {}): Promise<RunSummary> {
+  const plan = planOf(pipeline);
+  const { run: runPlan } = await import("./engine/run.ts");
+  const { selectTasks } = await import("./plan/select.ts");
+  const { store, record } = await openBoth(request);
+  try {
+    const { goals, pipeline: name = nameOf(plan), store: _store, record: _record, ...options } = request;
+    const result = await runPlan(plan, {
+      ...options,
+      ...(goals === undefined ? {} : { goals: selectTasks(plan, goals) }),
+      pipeline: name,
+      record,
+      store,
+    });
+    // Paths are looked up now, because record and store are closed when the caller asks.
+    const paths = new Map<string, string>();
+    const outputs = [...new Set(Object.values(plan.tasks).map(({ output }) => output))];
+    const places = new Map<OutputId, string>();
+    for (const success of (await record.successes(outputs)).values()) {
+      places.set(success.output, await store.stage(success.location).catch(() => ""));
+    }
+    for (const [task, { output }] of Object.entries(plan.tasks)) paths.set(task, places.get(output) ?? "");
+    const { unknownTask } = await import("./plan/task-names.ts");
+    const { notMade } = await import("./engine/output-path.ts");
+    return {
+      ...result,
+      path(task) {
+        const path = paths.get(task);
+        if (path === undefined) throw unknownTask(task, paths.keys());
+        if (path === "") throw notMade(task, plan.tasks[task]!.output);
+        return path;
+      },
+    };
+  } finally {
+    await record.close();
+    await store.close();
+  }
+}
+
+/** Questions to a project's record and store. Close it when done. */
+export interface Project {
+  /** Absolute path of what a task of the pipeline made. Throws `unknown-task`, `not-made`, `output-missing`. */
+  path(pipeline: Dag | Plan, task: string): Promise<string>;
+  /** The success that stands for an output; undefined when it is not done. */
+  success(output: OutputId): Promise<Success | undefined>;
+  /** Latest runs first. */
+  runs(limit?: number): Promise<Run[]>;
+  /** Executions of an output, latest first. */
+  executions(output: OutputId): Promise<Execution[]>;
+  close(): Promise<void>;
+}
+
+/** Opens a project for queries. Throws where store or record cannot be used. */
+export async function open(options: OpenOptions = {}): Promise<Project> {
+  const { store, record } = await openBoth(options);
+  const { outputPath } = await import("./engine/output-path.ts");
+  return {
+    path: (pipeline, task) => outputPath(planOf(pipeline), task, { record, store }),
+    success: async (output) => (await record.successes([output])).get(output),
+    runs: (limit = 20) => record.runs(limit),
+    executions: (output) => record.executions(output),
+    async close() {
+      await record.close();
+      await store.close();
+    },
+  };
+}
+
+function planOf(pipeline: Dag | Plan): Plan {
+  return isDag(pipeline) ? pipeline.encode() : (pipeline as Plan);
+}
+
+function nameOf({ meta }: Plan): string {
+  return typeof meta["name"] === "string" ? meta["name"] : "";
+}
+
+async function openBoth(options: OpenOptions): Promise<{ store: Store; record: RecordDb }> {
+  const { locate, openRecord, openStore } = await import("./project.ts");
+  const { storeDir, recordFile } = locate(options);
+  const store = await openStore(storeDir);
+  try {
+    return { store, record: await openRecord(recordFile) };
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}
