@@ -51,7 +51,9 @@ export class SqliteConnection {
   async #prepareFile(): Promise<void> {
     // The version comes first: nothing is changed in a file that is not ours or is too new.
     const version = await this.#patiently(() => schemaVersion(this.#db, this.file));
-    await this.#patiently(() => this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536"));
+    await this.#patiently(() =>
+      this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536"),
+    );
     if (version < SCHEMA_VERSION) await this.write(() => migrate(this.#db, this.file));
   }
 

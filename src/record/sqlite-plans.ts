@@ -91,7 +91,8 @@ function noteOutputs(db: SqliteConnection, tasks: readonly PlanTask[]): Map<Outp
 function noteSpec(db: SqliteConnection, spec: BnormalMap): number {
   const bytes = encode(spec);
   const digest = sha256(bytes);
-  const insert = "INSERT INTO specs (digest, bytes) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING RETURNING id";
+  const insert =
+    "INSERT INTO specs (digest, bytes) VALUES (?, ?) ON CONFLICT (digest) DO NOTHING RETURNING id";
   const added = db.get<{ id: number }>(insert, digest, bytes);
   return (added ?? db.get<{ id: number }>("SELECT id FROM specs WHERE digest = ?", digest)!).id;
 }
