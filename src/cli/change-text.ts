@@ -30,7 +30,7 @@ export function valueText(value: Bnormal, columns = 60): string {
   return clip(typeof value === "object" ? jsonLine(value) : String(value), columns);
 }
 
-/** Of two long texts what differs, with the words around it; a beginning they share is left out as `…`. */
+/** Of two long texts what differs, with the words around it; what they share is left out, a beginning as `…`. */
 function withoutShared(old: string, now: string): [string, string] {
   if (/^[0-9a-f]{64}$/.test(old) && /^[0-9a-f]{64}$/.test(now)) return [old.slice(0, 8), now.slice(0, 8)];
   if (Math.max(old.length, now.length) <= LONG) return [old, now];
@@ -43,6 +43,6 @@ function withoutShared(old: string, now: string): [string, string] {
   while (end < most && old[old.length - 1 - end] === now[now.length - 1 - end]) end++;
   const space = old.indexOf(" ", old.length - end);
   const cut = space < 0 ? 0 : old.length - space;
-  const middle = (text: string) => `${text.slice(start, text.length - cut)}${cut > 0 ? " …" : ""}`;
+  const middle = (text: string) => text.slice(start, text.length - cut);
   return [`${start > 0 ? "…" : ""}${middle(old)}`, middle(now)];
 }

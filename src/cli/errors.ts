@@ -10,7 +10,9 @@ export const EXIT = { done: 0, failed: 1, wrong: 2, bug: 70, interrupted: 130 } 
 /** The lines for people, without a line end. `paint` colours the message. */
 export function errorText(error: AlamodeError, paint: (text: string) => string = (text) => text): string {
   const lines = error.message.split("\n").map((line, i) => (i === 0 ? paint(line) : line));
-  const facts = Object.entries(error.facts).map(([name, value]) => [name, String(value)]);
+  const facts = Object.entries(error.facts)
+    .map(([name, value]) => [name, String(value)] as const)
+    .filter(([, value]) => !error.message.includes(value)); // said already
   for (const row of table(facts)) lines.push(indent(row, 2));
   if (error.hint !== undefined) lines.push(indent(error.hint, 2));
   return lines.join("\n");

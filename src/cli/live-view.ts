@@ -55,6 +55,11 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
     return ranLine(`${family} (${ran})`, Math.max(0, lastEnd - firstStart), columns, paint);
   }
 
+  function started(task: string, at: number): void {
+    const family = folded.get(foldedName(task) ?? "");
+    if (family !== undefined) family.firstStart = Math.min(family.firstStart, at);
+  }
+
   function ran(task: string, durationMs: number): void {
     const name = foldedName(task);
     if (name === undefined) {
@@ -64,7 +69,6 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
     const family = folded.get(name)!;
     family.ran++;
     family.lastEnd = now();
-    family.firstStart = Math.min(family.firstStart, family.lastEnd - durationMs);
     if (family.ran < family.members) return;
     tell(familyLine(name, family));
     folded.delete(name); // told; a member that runs again, which it should not, gets a line of its own
@@ -94,8 +98,10 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
         progress.running.clear();
         close();
         return;
-      case "run.started":
       case "task.started":
+        started(told.task, at);
+        break;
+      case "run.started":
       case "task.reused":
       case "task.notStarted":
         break;
@@ -113,7 +119,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
       const name = foldedName(task) ?? task;
       const group = groups.get(name);
       if (group === undefined) groups.set(name, { since, size: 1, elsewhere });
-      else group.size++; // the first to start ran longest, and stays the one whose time is shown
+      else group.size++;
     }
     const room = Math.max(3, Math.floor(rows() / 2) - 2);
     const turn = "◐◓◑◒"[Math.floor(at / 500) % 4] ?? "◐";
@@ -127,9 +133,8 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
       const label =
         family === undefined ? name : `${name} (${size} running, ${family.ran} of ${family.members} ran)`;
       const sign = elsewhere ? paint.dim("‖") : paint.warn(turn);
-      lines.push(
-        `${sign} ${pad(clip(label, (stream.columns ?? 80) - 16), columns)}  ${paint.dim(duration(at - since))}`,
-      );
+      const shown = pad(clip(label, (stream.columns ?? 80) - 16), columns);
+      lines.push(`${sign} ${shown}  ${paint.dim(duration(at - (family?.firstStart ?? since)))}`);
     }
     if (progress.tasks > 0) lines.push(paint.dim(clip(countsLine(progress, at), (stream.columns ?? 80) - 1)));
     return lines;

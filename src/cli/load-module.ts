@@ -25,15 +25,20 @@ const BUNDLER_MAY_HELP = new Set([
   "ERR_MODULE_NOT_FOUND",
 ]);
 
-let hooked = false;
+let prepared = false;
 
 /**
  * Makes `a-la-mode` mean this very package where the project has none installed, or is this package: there the one that
- * runs is meant, compiled or not.
+ * runs is meant, compiled or not. And keeps Node from advising an author about their package.json.
  */
-function resolveOurselves(): void {
-  if (hooked) return;
-  hooked = true;
+function prepareNode(): void {
+  if (prepared) return;
+  prepared = true;
+  const printers = process.listeners("warning");
+  process.removeAllListeners("warning");
+  process.on("warning", (warning) => {
+    if (!isAdvice(warning)) for (const print of printers) print(warning);
+  });
   registerHooks({
     resolve(specifier, context, next) {
       if (specifier !== "a-la-mode") return next(specifier, context);
@@ -48,13 +53,21 @@ function resolveOurselves(): void {
   });
 }
 
+/** That a package.json has no "type", or not "module": such modules load all the same, if need be through esbuild. */
+function isAdvice(warning: NodeJS.ErrnoException): boolean {
+  return (
+    warning.code === "MODULE_TYPELESS_PACKAGE_JSON" ||
+    warning.message.startsWith("Failed to load the ES module")
+  );
+}
+
 /** The module's exports. Throws `module-failed` (with the author's file and line) or `module-missing`. */
 export async function loadModule(file: string): Promise<Record<string, unknown>> {
   const path = resolve(file);
   if (!existsSync(path)) {
     throw new AlamodeError("module-missing", `there is no file ${herePath(path, process.cwd())}`);
   }
-  resolveOurselves();
+  prepareNode();
   try {
     return await import(pathToFileURL(path).href);
   } catch (error) {
@@ -100,10 +113,15 @@ async function loadBundled(path: string, first: unknown): Promise<Record<string,
   try {
     return await import(pathToFileURL(temporary).href);
   } catch (error) {
+    if (error instanceof Error) error.message = error.message.replaceAll(temporary, path);
     throw authorsError(error, path);
   } finally {
     rmSync(temporary, { force: true });
   }
+}
+
+function isMissing(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | undefined)?.code === "ERR_MODULE_NOT_FOUND";
 }
 
 interface BuildMessage {
@@ -124,13 +142,30 @@ function syntaxError(error: unknown): AlamodeError | undefined {
 /** An error that the author's code threw, or met while loading, with where in that code. */
 export function authorsError(error: unknown, module: string): AlamodeError {
   const where = place(error, module);
-  if (error instanceof AlamodeError) {
+  if (isOurs(error)) {
     const { facts, hint } = error;
     const details = hint === undefined ? { facts, cause: error } : { facts, hint, cause: error };
     return new AlamodeError(error.code, `${where}: ${error.message}`, details);
   }
   const said = error instanceof Error ? `${error.name}: ${error.message}` : `threw ${String(error)}`;
+  const missing = isMissing(error)
+    ? /^Cannot find package '([^']+)'/.exec((error as Error).message)?.[1]
+    : undefined;
+  if (missing !== undefined) {
+    return new AlamodeError("module-failed", `${where}: there is no package "${missing}" here`, {
+      hint: `Install it:  npm install ${missing}`,
+      cause: error,
+    });
+  }
   return new AlamodeError("module-failed", `${where}: ${said}`, { cause: error });
+}
+
+/** Also of another copy of this package, which a project may have installed. */
+export function isOurs(error: unknown): error is AlamodeError {
+  return (
+    error instanceof AlamodeError ||
+    (error instanceof Error && error.name === "AlamodeError" && "facts" in error)
+  );
 }
 
 /** `pipeline.ts:12`, the innermost place in the author's own code; only the file where the error has none. */

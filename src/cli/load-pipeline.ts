@@ -10,7 +10,7 @@ import { planWarnings } from "../plan/spec-warnings.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Context } from "./context.ts";
 import { herePath } from "./format.ts";
-import { authorsError, loadModule } from "./load-module.ts";
+import { authorsError, isOurs, loadModule } from "./load-module.ts";
 
 export interface Pipeline {
   readonly plan: Plan;
@@ -92,7 +92,7 @@ async function planOfModule(path: string, shown: string): Promise<Plan> {
   try {
     return dag.encode();
   } catch (error) {
-    throw error instanceof AlamodeError ? authorsError(error, path) : error;
+    throw isOurs(error) ? authorsError(error, path) : error;
   }
 }
 

@@ -102,11 +102,11 @@ export function toGo(progress: Progress): number {
 }
 
 /**
- * Milliseconds until the end, from what these tasks took before; undefined without history, or once they took longer
- * than that.
+ * Milliseconds until the end, from what these tasks took before; undefined without history, once they took longer than
+ * that, and when all have ended.
  */
 export function restMs(progress: Progress, now: number): number | undefined {
-  if (progress.estimateMs === undefined) return undefined;
+  if (progress.estimateMs === undefined || progress.ended >= progress.due) return undefined;
   const rest = progress.estimateMs - (now - progress.startedAt);
   return rest > 0 ? rest : undefined;
 }

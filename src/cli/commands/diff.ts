@@ -1,11 +1,11 @@
 // alamode diff: what was changed, and what only follows from it.
 import { AlamodeError } from "../../errors.ts";
-import { diff, type PlanDiff } from "../../plan/diff.ts";
+import { diff, type PlanDiff, type ValueChange } from "../../plan/diff.ts";
 import type { Plan } from "../../plan/types.ts";
 import { changeText, pathText } from "../change-text.ts";
 import { type CommonOptions, type Context, contextOf, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
-import { indent, table } from "../format.ts";
+import { indent, shortId, table } from "../format.ts";
 import { jsonDocument } from "../json.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 
@@ -25,8 +25,7 @@ export async function diffCommand(
           .map((line) => `${line}\n`)
           .join(""),
   );
-  const { changed, added, removed, consequences } = found;
-  return changed.length + added.length + removed.length + consequences.length > 0 ? EXIT.failed : EXIT.done;
+  return found.values.length > 0 ? EXIT.failed : EXIT.done;
 }
 
 /** A run by its number, or a PIPELINE. */
@@ -41,18 +40,28 @@ async function planNamed(context: Context, what: string): Promise<Plan> {
   });
 }
 
-/** One block a changed task, then what was added and removed, then the consequences. */
-export function diffLines({ changed, added, removed, consequences }: PlanDiff): string[] {
+/** One block a changed task, then what was added, removed and renamed, then the consequences. Meta changes no ID: last. */
+export function diffLines({ changed, added, removed, renamed, consequences, meta }: PlanDiff): string[] {
   const lines = changed.flatMap(({ task, changes, dependencies }) => [
     task,
-    ...table(changes.map((change) => [pathText(change.path), changeText(change)])).map((line) =>
-      indent(line, 2),
-    ),
+    ...valueLines(changes),
     ...dependencies.added.map((name) => `  depends on ${name} now`),
     ...dependencies.removed.map((name) => `  no longer depends on ${name}`),
+    ...dependencies.repointed.map(
+      (input) =>
+        `  ${input.dependency} is another task's output: ${shortId(input.old)} → ${shortId(input.new)}`,
+    ),
   ]);
   if (added.length > 0) lines.push(`added: ${added.join(", ")}`);
   if (removed.length > 0) lines.push(`removed: ${removed.join(", ")}`);
+  for (const { from, to } of renamed) lines.push(`renamed: ${from} → ${to}, the same output`);
   if (consequences.length > 0) lines.push(`and so, by their inputs: ${consequences.join(", ")}`);
-  return lines.length > 0 ? lines : ["no difference: every output has the same ID"];
+  if (meta.length > 0) lines.push("meta, which changes no ID", ...valueLines(meta));
+  return lines.length > 0 ? lines : ["no difference"];
+}
+
+function valueLines(changes: readonly ValueChange[]): string[] {
+  return table(changes.map((change) => [pathText(change.path), changeText(change)])).map((line) =>
+    indent(line, 2),
+  );
 }

@@ -28,9 +28,7 @@ export async function getCommand(what: string, dest: string | undefined, options
     const from = shownPath(made.path, task);
     const called = from === made.path ? basename(name) : basename(from);
     const asked = resolve(context.cwd, dest ?? called);
-    // Into a folder that is named, as cp does; never into one that only happens to have the task's name.
-    const to =
-      dest !== undefined && existsSync(asked) && statSync(asked).isDirectory() ? join(asked, called) : asked;
+    const to = dest !== undefined && isFolder(dest, asked) ? join(asked, called) : asked;
     await copyOut(from, to, options.force === true);
     process.stdout.write(
       options.json
@@ -39,4 +37,9 @@ export async function getCommand(what: string, dest: string | undefined, options
     );
     return EXIT.done;
   });
+}
+
+/** A folder that is named is copied into, as cp does; one that only happens to have the task's name is not. */
+function isFolder(dest: string, path: string): boolean {
+  return dest.endsWith("/") || (existsSync(path) && statSync(path).isDirectory());
 }
