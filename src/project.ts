@@ -1,6 +1,6 @@
 // Where a project's store and record are, and how they are opened. Beside the cli, the only file that names drivers.
-import { existsSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { join, resolve } from "node:path";
+import { findProject } from "./plan/project-folder.ts";
 import type { RecordDb } from "./record/types.ts";
 import type { Store } from "./store/types.ts";
 
@@ -20,22 +20,11 @@ export interface Settings {
   readonly keepGoing?: boolean;
 }
 
-export const CONFIG_FILE = "alamode.config.ts";
-
 /** Absolute paths. */
 export interface Places {
   readonly project: string;
   readonly storeDir: string;
   readonly recordFile: string;
-}
-
-/** The nearest folder, from `from` upward, with an `alamode.config.ts` or a `package.json`; `from` where there is none. */
-export function findProject(from: string): string {
-  const start = resolve(from);
-  for (let dir = start; ; dir = dirname(dir)) {
-    if (existsSync(join(dir, CONFIG_FILE)) || existsSync(join(dir, "package.json"))) return dir;
-    if (dirname(dir) === dir) return start;
-  }
 }
 
 /**

@@ -3,7 +3,8 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
-import { CONFIG_FILE, findProject, type Settings } from "../project.ts";
+import { CONFIG_FILE, findProject } from "../plan/project-folder.ts";
+import type { Settings } from "../project.ts";
 import { herePath } from "./format.ts";
 import { loadModule } from "./load-module.ts";
 
