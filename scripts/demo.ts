@@ -1,21 +1,27 @@
 // The collage example, told step by step: run, run again, change the blur, run, change it back. Ends with an error if
-// anything else ran than it says. Its store is `.alamode/demo`, or the folder given; it is emptied first.
+// anything else ran than it says. Its store is `.alamode/demo`, or the folder given; it is emptied first. The CLI is
+// compiled first, too, unless `--built` says that it is.
 import { spawn, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
 import { removeTree } from "../src/store/remove.ts";
 
 const root = dirname(import.meta.dirname);
 const program = join(root, "dist/cli/main.js");
-const folder = resolve(process.argv[2] ?? join(root, ".alamode/demo"));
+const { values, positionals } = parseArgs({
+  options: { built: { type: "boolean" } },
+  allowPositionals: true,
+});
+const folder = resolve(positionals[0] ?? join(root, ".alamode/demo"));
+const record = join(folder, "record.db");
 const pipeline = "examples/collage/pipeline.ts";
 
 await main();
 
 async function main(): Promise<void> {
-  build();
-  await removeTree(folder);
-  mkdirSync(folder, { recursive: true });
+  if (!values.built) build();
+  await empty();
 
   say(
     "Nine old photographs, four tasks:",
@@ -27,44 +33,50 @@ async function main(): Promise<void> {
   );
 
   chapter("1. The first run. Nothing has been made yet, so everything runs.");
-  await alamode(["run"], { ran: 4, reused: 0 });
+  await alamode("run", { ran: 4, reused: 0 });
 
   chapter(
     "2. The same again. Each output has an ID, made from what its task is and what it is made from. All four are",
     "   recorded as done under theirs, so nothing runs.",
   );
-  await alamode(["run"], { ran: 0, reused: 4 });
+  await alamode("run", { ran: 0, reused: 4 });
 
   chapter("3. Now blur three times as strongly. What would run, and why?");
-  await alamode(["status"], undefined, "30");
+  await alamode("status", undefined, "30");
 
   chapter(
     "4. So do it. The spec of blur has changed, and collage is made from blur: these two run. The photographs and",
     "   the drawn edges do not depend on blur: they are reused.",
   );
-  await alamode(["run"], { ran: 2, reused: 2 }, "30");
+  await alamode("run", { ran: 2, reused: 2 }, "30");
   const strong = await outputOf("collage", "30");
 
   chapter("5. And back again. The first sheet was never thrown away, so nothing runs.");
-  await alamode(["run"], { ran: 0, reused: 4 });
+  await alamode("run", { ran: 0, reused: 4 });
   const first = await outputOf("collage");
 
   say("", "Look at the pictures:", "");
   say(`  blurred by 10   ${here(join(first, "collage.png"))}`);
   say(`  blurred by 30   ${here(join(strong, "collage.png"))}`);
   say("", "Next: change a colour in examples/collage/steps/collage.mts, and ask again what would run:", "");
-  const places = `--store ${here(folder)} --record ${here(join(folder, "record.db"))}`;
+  const places = `--store ${here(folder)} --record ${here(record)}`;
   say(`  node_modules/.bin/node dist/cli/main.js status -f ${pipeline} ${places}`);
 }
 
-/** Compiles the sources, unless that was done since they were last changed. */
+/** Empties the demo's folder; one that holds anything else than an earlier demo is left alone. */
+async function empty(): Promise<void> {
+  mkdirSync(folder, { recursive: true });
+  if (readdirSync(folder).length > 0 && !existsSync(record)) {
+    say(
+      `${here(folder)} holds something that is not of this demo. Name a folder that is empty or not there.`,
+    );
+    process.exit(2);
+  }
+  await removeTree(folder);
+  mkdirSync(folder);
+}
+
 function build(): void {
-  const changed = readdirSync(join(root, "src"), { recursive: true, encoding: "utf8" }).map(
-    (path) => statSync(join(root, "src", path)).mtimeMs,
-  );
-  const built = statSync(program, { throwIfNoEntry: false })?.mtimeMs ?? 0;
-  if (built > Math.max(...changed)) return;
-  say("Building.");
   const { status } = spawnSync(process.execPath, [join(root, "scripts/build.ts")], { stdio: "inherit" });
   if (status !== 0) process.exit(1);
 }
@@ -75,13 +87,9 @@ interface Counts {
 }
 
 /** Shows the command and what it prints. `expected` is what the last line of a run has to say. */
-async function alamode(args: readonly string[], expected?: Counts, blur?: string): Promise<void> {
-  const [command, ...rest] = args;
-  say(
-    "",
-    `   $ ${blur === undefined ? "" : `BLUR=${blur} `}${["alamode", command, "-f", pipeline, ...rest].join(" ")}`,
-  );
-  const { all } = await perform(args, blur);
+async function alamode(command: "run" | "status", expected?: Counts, blur?: string): Promise<void> {
+  say("", `   $ ${blur === undefined ? "" : `BLUR=${blur} `}alamode ${command} -f ${pipeline}`);
+  const { all } = await perform([command], blur);
   say(all.trimEnd().replaceAll(/^(?=.)/gm, "   "));
   if (expected === undefined || isAsExpected(all, expected)) return;
   say("", `That is not what this demo says happens: ${expected.ran} run, ${expected.reused} reused.`);
@@ -99,12 +107,7 @@ async function perform(args: readonly string[], blur?: string): Promise<{ stdout
   const [command = "", ...rest] = args;
   const child = spawn(process.execPath, [program, command, "-f", pipeline, ...rest], {
     cwd: root,
-    env: {
-      ...process.env,
-      ALAMODE_STORE: folder,
-      ALAMODE_RECORD: join(folder, "record.db"),
-      BLUR: blur ?? "10",
-    },
+    env: { ...process.env, ALAMODE_STORE: folder, ALAMODE_RECORD: record, BLUR: blur ?? "10" },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const text = { stdout: "", all: "" };

@@ -150,7 +150,8 @@ test("the README's identities come out of the identity example", async () => {
 
 test("the demo does what it says, and its pictures have the same bytes as those made elsewhere", async () => {
   const folder = join(temporary, "demo");
-  const demo = spawnSync(cliNode, [join(root, "scripts/demo.ts"), folder], { cwd: root, encoding: "utf8" });
+  const program = join(root, "scripts/demo.ts");
+  const demo = spawnSync(cliNode, [program, "--built", folder], { cwd: root, encoding: "utf8" });
   assert.equal(demo.status, 0, demo.stdout + demo.stderr);
   const pictures = [...demo.stdout.matchAll(/^ {2}blurred by (\d+) +(\S+)$/gm)];
   assert.equal(pictures.length, 2);
