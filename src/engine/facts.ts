@@ -47,7 +47,7 @@ async function factsOf(outputs: readonly OutputId[], source: FactSource): Promis
  */
 async function trusted(success: Success, { record, store, host, mark }: FactSource): Promise<Fact> {
   const here = success.host === host.host && success.boot === host.boot;
-  if ((success.settled || here) && success.store === store.url) return { kind: "done", success };
+  if ((success.settled || here) && success.store === store.id) return { kind: "done", success };
   const found = await store.rehash(success.location);
   if (found === undefined) return { kind: "lost", success };
   if (found.digest !== success.treeDigest) return { kind: "damaged", success, path: success.location };

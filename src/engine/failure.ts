@@ -5,7 +5,6 @@ import { AlamodeError, errnoOf } from "../errors.ts";
 import type { Failure } from "../record/types.ts";
 import { systemError } from "../store/system-error.ts";
 import type { Ended } from "./executors/types.ts";
-import { lastLines } from "./log.ts";
 import type { Runnable, TaskOptions } from "./runnable.ts";
 import type { Staged } from "./staging.ts";
 
@@ -14,12 +13,12 @@ export interface Explained {
   readonly staged: Staged;
   readonly runnable: Runnable;
   readonly options: TaskOptions;
-  /** Absolute path of the log; undefined when nothing was printed. */
-  readonly log?: string;
+  /** The last lines of the log. */
+  readonly tail: readonly string[];
 }
 
 /** The failure of a command that ended, or undefined when it exited with 0 and left nothing running. */
-export function explain({ ended, staged, runnable, options, log }: Explained): Failure | undefined {
+export function explain({ ended, staged, runnable, options, tail }: Explained): Failure | undefined {
   const { exitCode, signal, survivors } = ended;
   if (ended.spawnError !== undefined) return engineFailure(ended.spawnError);
   if (ended.stoppedFor === "timeout") {
@@ -39,7 +38,6 @@ export function explain({ ended, staged, runnable, options, log }: Explained): F
       hint: "A task must wait for what it starts: its result may not be finished otherwise.",
     };
   }
-  const tail = log === undefined ? [] : lastLines(log, 50);
   if (signal !== undefined) {
     return {
       kind: "signal",

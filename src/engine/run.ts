@@ -1,6 +1,6 @@
 // One run: decide, note it, perform what is due, tell how it ended. The joint between plan, record and store.
-import { hash } from "node:crypto";
-import { bencodePlan } from "../plan/encode.ts";
+import { createHash } from "node:crypto";
+import { planChunks } from "../plan/encode.ts";
 import { goalsOf, graphOf } from "../plan/graph.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Run, RunCounts, RunId } from "../record/types.ts";
@@ -166,7 +166,7 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
 /** Notes the run, with what changed since the pipeline's run before. */
 async function noteRun(plan: Plan, goals: readonly string[], options: RunOptions, host: Host): Promise<Run> {
   const { record, pipeline = "" } = options;
-  const planDigest = hash("sha256", bencodePlan(plan));
+  const planDigest = digestOf(plan);
   const last = await record.lastRun(pipeline);
   const before = last && last.planDigest !== planDigest ? await record.plan(last.planDigest) : plan;
   return record.startRun({
@@ -179,4 +179,11 @@ async function noteRun(plan: Plan, goals: readonly string[], options: RunOptions
     user: host.user,
     version,
   });
+}
+
+/** sha256 of the plan's bencoding, which is never in memory as a whole. */
+function digestOf(plan: Plan): string {
+  const sha256 = createHash("sha256");
+  for (const chunk of planChunks(plan)) sha256.update(chunk);
+  return sha256.digest("hex");
 }

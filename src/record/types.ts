@@ -27,7 +27,7 @@ export interface Success {
   readonly execution: ExecutionId;
   readonly treeDigest: TreeDigest;
   readonly location: Location;
-  /** URL of the store that the location is in. */
+  /** Id of the store that the location is in. */
   readonly store: string;
   readonly isolation: Isolation;
   readonly state: SuccessState;

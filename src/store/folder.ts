@@ -1,6 +1,19 @@
 // A store in a folder: trees lie at outputs/<2 hex>/<output> as they are, readable by any tool. The layout is told in
 // docs/FORMAT.md. How trees get to their locations is in folder-commit.ts.
-import { accessSync, constants, lstatSync, mkdirSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { basename, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Bmap } from "../bencode/types.ts";
@@ -38,10 +51,10 @@ export async function openFolderStore(dir: string): Promise<Store> {
       mkdirSync(`${root}/${name}`, { recursive: true });
     if (basename(root) === ".alamode") ignoreInGit(root);
     await probeMoves(`${root}/tmp`, `${root}/outputs`);
+    return new FolderStore(root, idOf(root));
   } catch (error) {
     throw systemError(error, `opening the store ${root}`);
   }
-  return new FolderStore(root);
 }
 
 function makeRoot(dir: string): string {
@@ -75,17 +88,43 @@ function ignoreInGit(root: string): void {
   }
 }
 
+/** The store's name in records: 16 hex digits in a file of its own, so that it moves with the store. */
+function idOf(root: string): string {
+  const file = `${root}/id`;
+  for (;;) {
+    const id = existsSync(file) ? readFileSync(file, "utf8").trim() : "";
+    if (/^[0-9a-f]{16}$/.test(id)) return id;
+    if (id !== "") {
+      throw new AlamodeError("store-unusable", `${file} does not hold a store's name (16 hex digits)`, {
+        hint: "Remove that file: a new name is made, and outputs are hashed once before they are used again.",
+      });
+    }
+    // Written whole under another name first: whoever opens the same new store at the same time sees all of it or none.
+    const fresh = `${file}.${randomBytes(6).toString("hex")}`;
+    writeFileSync(fresh, `${randomBytes(8).toString("hex")}\n`, { mode: 0o644 });
+    try {
+      linkSync(fresh, file);
+    } catch (error) {
+      if (errnoOf(error) !== "EEXIST") throw error;
+    } finally {
+      unlinkSync(fresh);
+    }
+  }
+}
+
 class FolderStore implements Store {
   readonly url: string;
+  readonly id: string;
   readonly scratchDir: string;
   readonly logDir: string;
   readonly #root: string;
   readonly #sources: KeptSources;
   readonly #receipts = new Map<string, ReceiptFile>();
 
-  constructor(root: string) {
+  constructor(root: string, id: string) {
     this.#root = root;
     this.url = pathToFileURL(root).href;
+    this.id = id;
     this.scratchDir = `${root}/tmp`;
     this.logDir = `${root}/logs`;
     this.#sources = new KeptSources(`${root}/sources`, this.scratchDir);

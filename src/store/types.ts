@@ -61,8 +61,10 @@ export type Check =
 
 /** Every driver passes `storeContract` (test/store/contract.ts). */
 export interface Store {
-  /** Shown in messages and records, so never holds credentials. */
+  /** Shown in messages, so never holds credentials. */
   readonly url: string;
+  /** Names the store in records. Stays the same wherever the store is moved to. */
+  readonly id: string;
   /** Absolute folder for steps in flight, on the file system that `commit` moves from. */
   readonly scratchDir: string;
   /** Absolute folder of the executions' logs. */

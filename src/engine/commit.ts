@@ -1,0 +1,100 @@
+// The end of a step that succeeded. The order is the promise: hash, make read-only, receipt, exclusive move, and last one
+// transaction. Killed between any two of these, the next run finds rubbish that no success names, and makes it again.
+import { hash } from "node:crypto";
+import { encode } from "../bencode/encode.ts";
+import { type OutputId, specOf } from "../plan/types.ts";
+import type { Resources, Success } from "../record/types.ts";
+import type { TreeDigest } from "../store/types.ts";
+import type { StepContext, StepRequest } from "./step.ts";
+
+/** What a command left behind. */
+export interface Finished {
+  readonly token: string;
+  /** Absolute path of the file or folder that is the output. */
+  readonly top: string;
+  /** Absolute paths of the inputs: links into them are replaced by their content. */
+  readonly inputPaths: readonly string[];
+  readonly resources: Resources;
+  readonly log?: string;
+}
+
+/** Commits. Throws `bad-output`, `no-space`, `lease-lost` and other errors of store and record. */
+export async function commitStep(
+  context: StepContext,
+  { planTask, inputs, execution, task, runnable }: StepRequest,
+  { token, top, inputPaths, resources, log }: Finished,
+): Promise<Success> {
+  const { record, store, host, run, warn } = context;
+  const sealed = await store.seal(top, { inputs: inputPaths, needle: run }, context.kill);
+  if (sealed.needleIn !== undefined) {
+    warn(
+      "scratch-path",
+      `${sealed.needleIn === "" ? "its output" : `"${sealed.needleIn}"`} holds the random name of the scratch folder, so it will never be made again with the same bytes`,
+      task,
+      "Write relative paths into results.",
+    );
+  }
+  const spec = specOf(planTask);
+  const digests: Record<string, TreeDigest> = Object.create(null);
+  const read: Record<string, { output: OutputId; treeDigest: TreeDigest }> = Object.create(null);
+  for (const name of Object.keys(inputs)) {
+    const { output, treeDigest } = inputs[name]!;
+    digests[name] = treeDigest;
+    read[name] = { output, treeDigest };
+  }
+  const endedAt = Date.now();
+  await store.appendReceipt(run, {
+    output: planTask.output,
+    spec,
+    inputs: planTask.inputs,
+    digests,
+    digest: sealed.digest,
+    tree: sealed.encoded,
+    execution: {
+      id: execution,
+      task,
+      argv: runnable.argv,
+      host: host.host,
+      user: host.user,
+      ended: endedAt,
+      isolation: "none",
+    },
+  });
+  const { location, stamps } = await store.commit(planTask.output, sealed, {
+    taken: await record.locations(planTask.output, store.id),
+    mayMoveAside: true,
+  });
+  const committed = await record.commit({
+    token,
+    execution,
+    output: planTask.output,
+    treeDigest: sealed.digest,
+    tree: sealed.encoded,
+    sizeBytes: sealed.sizeBytes,
+    files: sealed.files,
+    location,
+    store: store.id,
+    stamps,
+    isolation: "none",
+    inputs: read,
+    resolvedKey: hash("sha256", encode({ v: 1, spec, inputs: digests })),
+    endedAt,
+    resources,
+    ...(log === undefined ? {} : { log }),
+    host: host.host,
+    boot: host.boot,
+  });
+  context.checks.know(committed.success, sealed.tree, stamps);
+  if (committed.differsFrom !== undefined) {
+    const stale = committed.madeStale;
+    warn(
+      "not-deterministic",
+      `made other bytes than before (tree ${sealed.digest.slice(0, 8)}, before ${committed.differsFrom.slice(0, 8)}): it is not deterministic` +
+        (stale === 0
+          ? ""
+          : `. ${stale} ${stale === 1 ? "result" : "results"} made from the old bytes ${stale === 1 ? "is" : "are"} stale`),
+      task,
+    );
+  }
+  return committed.success;
+}
