@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { AlamodeError, errnoOf } from "../../errors.ts";
-import { groupExists, groupMembers, signalProcess, stepProcesses } from "./processes.ts";
+import type { Resources } from "../../record/types.ts";
+import { groupExists, groupMembers, groupUsage, signalProcess, stepProcesses } from "./processes.ts";
 import { LAUNCHER, type Supervisor, startSupervisor } from "./supervisor.ts";
 import type { Ended, Executor, Job, Survivor } from "./types.ts";
 
@@ -17,11 +18,27 @@ const KILL_GRACE_MS = 5_000;
 const LINGER_MS = 1_000;
 /** How long survivors that were sent KILL may take to go (one in a system call cannot). */
 const REAP_MS = 10_000;
+/** How often it is looked at what running steps use. A step shorter than this has no figures in the record. */
+const SAMPLE_MS = 500;
 
 /** Opens the executor of one run. `run` is the beginning of all its steps' ALAMODE_STEP. */
 export function openLocalExecutor(run: string): Executor {
   let supervisor: Supervisor | undefined;
   const groups = new Set<number>();
+  const used = new Map<number, Resources>();
+  let sampler: NodeJS.Timeout | undefined;
+
+  function sample(): void {
+    for (const [group, now] of groupUsage(groups)) {
+      const before = used.get(group);
+      used.set(group, {
+        maxRssBytes: Math.max(before?.maxRssBytes ?? 0, now.rssBytes),
+        // A child that was not waited for takes its time with it: the sum may only grow.
+        userMs: Math.max(before?.userMs ?? 0, now.userMs),
+        systemMs: Math.max(before?.systemMs ?? 0, now.systemMs),
+      });
+    }
+  }
 
   /** The supervisor's pipe; started with the first job, and again (told what runs) if somebody killed it. */
   function supervised(): Supervisor {
@@ -69,6 +86,7 @@ export function openLocalExecutor(run: string): Executor {
         ),
       });
     groups.add(group);
+    sampler ??= setInterval(sample, SAMPLE_MS).unref();
 
     const stopping = stopper(group, job.timeoutMs, stop, kill);
     try {
@@ -78,10 +96,12 @@ export function openLocalExecutor(run: string): Executor {
         ...(signal === null ? { exitCode: code! } : { signal }),
         ...(stopping.reason === undefined ? {} : { stoppedFor: stopping.reason }),
         survivors: stopping.reason === undefined ? survivors : [],
+        resources: used.get(group) ?? {},
       });
     } finally {
       stopping.close();
       groups.delete(group);
+      used.delete(group);
       supervisor?.ended(group);
     }
   }
@@ -126,6 +146,7 @@ export function openLocalExecutor(run: string): Executor {
       return [...all.values()];
     },
     async close() {
+      clearInterval(sampler);
       await supervisor?.close();
       supervisor = undefined;
     },

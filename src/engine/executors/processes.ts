@@ -48,6 +48,41 @@ export function stepProcesses(prefix: string): (Survivor & { readonly step: stri
   });
 }
 
+/** What a process group uses at this instant. */
+export interface Usage {
+  readonly rssBytes: number;
+  readonly userMs: number;
+  readonly systemMs: number;
+}
+
+/** Adds up, in one walk through /proc, what the living members of each group use, with the processor time of ended children. */
+export function groupUsage(groups: ReadonlySet<number>): Map<number, Usage> {
+  const found = new Map<number, Usage>();
+  if (!linux) return found;
+  for (const pid of pids()) {
+    const stat = read(`/proc/${pid}/stat`);
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    const group = Number(fields[2]);
+    if (!groups.has(group)) continue;
+    // proc(5), counted from the state: utime 11, stime 12, cutime 13, cstime 14 (in 1/100 s), rss 21 (in pages).
+    const field = (n: number) => Number(fields[n]);
+    const so = found.get(group) ?? { rssBytes: 0, userMs: 0, systemMs: 0 };
+    found.set(group, {
+      rssBytes: so.rssBytes + field(21) * pageBytes(),
+      userMs: so.userMs + (field(11) + field(13)) * 10,
+      systemMs: so.systemMs + (field(12) + field(14)) * 10,
+    });
+  }
+  return found;
+}
+
+let knownPageBytes = 0;
+
+function pageBytes(): number {
+  knownPageBytes ||= Number(/KernelPageSize:\s+(\d+) kB/.exec(read("/proc/self/smaps"))?.[1] ?? 4) * 1024;
+  return knownPageBytes;
+}
+
 /** Sends a signal to one process; a process that has gone is no error. */
 export function signalProcess(pid: number, signal: NodeJS.Signals): void {
   try {
