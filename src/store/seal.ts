@@ -49,7 +49,7 @@ async function sealTree(top: string, options: SealOptions, signal?: AbortSignal)
   const places = new Map(listed.map(({ path }) => [path, place++]));
 
   const look = async (file: string, path: string): Promise<FileFacts> => {
-    const stats = await ownAndClose(file, top);
+    const stats = await ownAndClose(file, path, top);
     // Noted before the content is read: a change after this is seen by the next check.
     stamps.set(places.get(path)!, stats);
     return { size: Number(stats.size), executable: (stats.mode & 0o100n) !== 0n };
@@ -135,8 +135,10 @@ async function copyOneFile(from: string, to: string, size: bigint): Promise<void
 }
 
 /** Makes a file the output's own and read-only, and returns how it is then. */
-async function ownAndClose(file: string, top: string): Promise<BigIntStats> {
+async function ownAndClose(file: string, path: string, top: string): Promise<BigIntStats> {
   const stats = lstatSync(file, { bigint: true });
+  // A mode is changed through a link: were one put there since the walk, it would be another file's.
+  if (!stats.isFile()) throw badOutput(path, "it was replaced by something else while the output was sealed");
   const mode = (stats.mode & 0o100n) === 0n ? 0o444 : 0o555;
   // Another name of the same file, perhaps outside, would let it be changed later; and its mode is not ours to change.
   if (stats.nlink > 1n) {
