@@ -1,5 +1,6 @@
 // A cursor over canonical bencode. Strict: whatever `encode` would not have written is refused, with its offset.
 import { isUtf8 } from "node:buffer";
+import { emptyMap } from "./empty-map.ts";
 import { MAX_DEPTH, MAX_DIGITS, MAX_TEXT_BYTES } from "./limits.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { notBencode } from "./not-bencode.ts";
@@ -47,7 +48,7 @@ export class BencodeReader {
     if (first === I) return this.#integer();
     if (first === L) return this.#list();
     if (first === D) {
-      const map: Record<string, Bnormal> = Object.create(null);
+      const map = emptyMap<Bnormal>();
       this.entries((key) => {
         map[key] = this.value();
       });

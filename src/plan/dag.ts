@@ -1,5 +1,5 @@
 // The pipeline as an author writes it. It becomes data (a plan) by encode.ts; it knows nothing of running.
-import { encode, isPlainObject } from "../bencode/encode.ts";
+import { isPlainObject } from "../bencode/encode.ts";
 import type { Bmap } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
 import { bencodeDag, encodeDag } from "./encode.ts";
@@ -46,29 +46,23 @@ class DagMethods {
 
   /**
    * Adds a task. Its spec may be changed until the dag is encoded; options say how to run it and change no ID.
-   * Throws `duplicate-task`, `reserved-key` (`inputs`, `output`), `not-encodable`.
+   * Throws `duplicate-task`, `reserved-key` (`inputs`, `output`), `bad-name`, `not-encodable`.
    */
-  task(name: string, spec: Spec = {}, options: Options = {}): Task {
+  task(name: string, spec: Spec, options?: Options): Task {
     const { tasks } = this[DAG];
-    if (typeof name !== "string")
-      throw new AlamodeError("bad-name", `a task's name is text, and this is ${String(name)}.`);
-    encode(name, { at: "task name" });
+    if (typeof name !== "string" || !name.isWellFormed()) {
+      throw new AlamodeError(
+        "bad-name",
+        `a task's name is well-formed text, and this is ${JSON.stringify(name)}.`,
+      );
+    }
     if (tasks.has(name)) {
       throw new AlamodeError("duplicate-task", `this pipeline already has a task "${name}".`, {
         hint: "Give each task a name of its own.",
       });
     }
-    for (const [what, value] of [
-      ["spec", spec],
-      ["options", options],
-    ] as const) {
-      if (!isPlainObject(value)) {
-        throw new AlamodeError(
-          "not-encodable",
-          `task "${name}", ${what}: a map is needed, such as { command: 'make' }.`,
-        );
-      }
-    }
+    refuseNonMap(spec, `task "${name}", spec`);
+    if (options !== undefined) refuseNonMap(options, `task "${name}", options`);
     refuseReserved(name, spec);
     const task = new Task(name, spec as MutableSpec, options);
     tasks.set(name, task);
@@ -104,4 +98,11 @@ export const Dag = DagMethods as unknown as new (meta?: Bmap) => Dag;
 /** Whether `value` is a dag, made by this copy of the package or another. */
 export function isDag(value: unknown): value is Dag {
   return typeof value === "object" && value !== null && DAG in value;
+}
+
+function refuseNonMap(value: unknown, at: string): void {
+  if (isPlainObject(value)) return;
+  throw new AlamodeError("not-encodable", `${at}: a map is needed.`, {
+    hint: "Write it as { command: 'make' }.",
+  });
 }

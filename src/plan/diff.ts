@@ -51,8 +51,6 @@ export function diff(before: Plan, after: Plan): PlanDiff {
   for (const name of Object.keys(before.tasks)) {
     if (after.tasks[name] === undefined) push(gone, before.tasks[name]!.output, name);
   }
-  const oldMakers = makersOf(before);
-  const newMakers = makersOf(after);
   const renamed: { from: string; to: string }[] = [];
   const renamedTo = new Map<string, string>();
   const added: string[] = [];
@@ -66,12 +64,7 @@ export function diff(before: Plan, after: Plan): PlanDiff {
       renamedTo.set(from, name);
     }
   }
-  /** Whether a task that made `old` makes `new` now, so that the change of the ID is a consequence. */
-  const follows = (old: OutputId, now: OutputId): boolean => {
-    const makers = newMakers.get(now);
-    if (makers === undefined) return false;
-    return (oldMakers.get(old) ?? []).some((name) => makers.includes(renamedTo.get(name) ?? name));
-  };
+  const follows = consequenceOf(before, after, renamedTo);
   const changed: TaskChange[] = [];
   const consequences: string[] = [];
   for (const task of Object.keys(after.tasks)) {
@@ -152,10 +145,19 @@ function dependencyChanges(
   };
 }
 
-function makersOf(plan: Plan): Map<OutputId, string[]> {
+/** Whether a task that made `old` makes `now` in the new plan, so that the other ID is a consequence. */
+function consequenceOf(before: Plan, after: Plan, renamedTo: ReadonlyMap<string, string>) {
   const makers = new Map<OutputId, string[]>();
-  for (const name of Object.keys(plan.tasks)) push(makers, plan.tasks[name]!.output, name);
-  return makers;
+  for (const name of Object.keys(before.tasks)) push(makers, before.tasks[name]!.output, name);
+  const known = new Map<string, boolean>();
+  return (old: OutputId, now: OutputId): boolean => {
+    const pair = old + now;
+    const follows =
+      known.get(pair) ??
+      (makers.get(old) ?? []).some((name) => after.tasks[renamedTo.get(name) ?? name]?.output === now);
+    known.set(pair, follows);
+    return follows;
+  };
 }
 
 function push(lists: Map<OutputId, string[]>, key: OutputId, name: string): void {

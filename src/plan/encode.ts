@@ -2,15 +2,15 @@
 import { createHash, hash } from "node:crypto";
 import { ByteWriter } from "../bencode/byte-writer.ts";
 import { encodeInto, encodeText } from "../bencode/encode.ts";
+import { normalForm } from "../bencode/normal-form.ts";
 import { sortUtf8 } from "../bencode/order.ts";
-import type { Bmap, Bvalue } from "../bencode/types.ts";
+import type { Bmap, BnormalMap, Bvalue } from "../bencode/types.ts";
 import type { DagContent } from "./dag.ts";
 import { metaWithOptions } from "./options.ts";
-import { readPlan } from "./plan-reader.ts";
 import { refuseReserved } from "./reserved.ts";
 import type { Task } from "./task.ts";
 import { eachInOrder } from "./task-order.ts";
-import type { OutputId, Plan, Spec } from "./types.ts";
+import type { OutputId, Plan, PlanTask, Spec } from "./types.ts";
 
 /** A task's map lies within the map of tasks, within the plan. */
 const TASK_DEPTH = 2;
@@ -25,7 +25,7 @@ export function outputOf(spec: Spec, inputs: { readonly [dependency: string]: Ou
 export function outputsOf(dag: DagContent): Map<Task, OutputId> {
   const outputs = new Map<Task, OutputId>();
   const writer = new ByteWriter();
-  eachInOrder(dag.tasks.values(), (task) => {
+  eachInOrder(dag.tasks.values(), outputs, (task) => {
     refuseReserved(task.name, task.spec);
     const whole = { ...task.spec, inputs: inputsOf(task, outputs) };
     outputs.set(task, outputBy(writer, whole, `task "${task.name}", spec`));
@@ -49,8 +49,18 @@ export function bencodeDag(dag: DagContent): Uint8Array {
   return joined(dagChunks(dag));
 }
 
+/** What loading the dag's plan file would give. */
 export function encodeDag(dag: DagContent): Plan {
-  return readPlan(bencodeDag(dag), { name: "plan", verify: false });
+  const outputs = outputsOf(dag);
+  const tasks: Record<string, PlanTask> = Object.create(null);
+  for (const name of sortUtf8([...dag.tasks.keys()])) {
+    const task = dag.tasks.get(name)!;
+    const whole = { ...task.spec, inputs: inputsOf(task, outputs), output: outputs.get(task)! };
+    tasks[name] = normalForm(whole) as PlanTask;
+  }
+  const meta = metaWithOptions(dag);
+  encodeInto(new ByteWriter(), meta, { at: "meta", depth: 1 });
+  return { meta: normalForm(meta) as BnormalMap, tasks };
 }
 
 /** The bytes of a plan's file, in pieces of about a MiB. */
@@ -64,6 +74,13 @@ export function* planChunks(plan: Plan): Generator<Uint8Array> {
 /** The bytes of a plan's file: what `loadPlan` gave is what it was loaded from. */
 export function bencodePlan(plan: Plan): Uint8Array {
   return joined(planChunks(plan));
+}
+
+/** sha256 (hex) of a plan's file, without holding its bytes. */
+export function planDigest(plan: Plan): string {
+  const digest = createHash("sha256");
+  for (const chunk of planChunks(plan)) digest.update(chunk);
+  return digest.digest("hex");
 }
 
 function* chunksOf(meta: Bmap, tasks: Iterable<[name: string, task: Bmap]>): Generator<Uint8Array> {

@@ -9,7 +9,7 @@ import type { Options } from "./types.ts";
 export function metaWithOptions({ meta, tasks }: DagContent): Bmap {
   const all = new Map<string, Options>();
   for (const task of tasks.values()) {
-    if (Object.keys(task.options).length > 0) all.set(task.name, task.options);
+    if (task.hasOptions) all.set(task.name, task.options);
   }
   if (all.size === 0) return meta;
   const written: unknown = meta["options"] ?? {};

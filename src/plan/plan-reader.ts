@@ -1,5 +1,6 @@
 // A plan out of its file's bytes: one pass, each ID one string, and each task hashed as it lies there.
 import { createHash, hash } from "node:crypto";
+import { emptyMap } from "../bencode/empty-map.ts";
 import { BencodeReader } from "../bencode/reader.ts";
 import type { Bnormal, BnormalMap } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
@@ -81,7 +82,7 @@ class PlanReader {
     let outputStart = start;
     let outputEnd = start;
     if (!reader.atMap()) throw this.#notAPlan(`task "${name}" is not a map`);
-    const task: Record<string, Bnormal> = Object.create(null);
+    const task = emptyMap<Bnormal>();
     reader.entries((key, keyOffset) => {
       if (key === "inputs") {
         task[key] = this.#inputs(name);

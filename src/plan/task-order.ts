@@ -5,20 +5,25 @@ import type { Task } from "./task.ts";
 /** A cycle longer than this is shown without its middle. */
 const LONGEST_SHOWN = 12;
 
-/** Calls `visit` for each task and all it depends on, once each, dependencies first. Throws `cycle`, with its path. */
-export function eachInOrder(tasks: Iterable<Task>, visit: (task: Task) => void): void {
-  const seen = new Set<Task>();
+/**
+ * Calls `visit` for each task and all it depends on, dependencies first, unless `visited` has it; `visit` has to see to
+ * that. Throws `cycle`, with its path.
+ */
+export function eachInOrder(
+  tasks: Iterable<Task>,
+  visited: { has(task: Task): boolean },
+  visit: (task: Task) => void,
+): void {
   const open = new Set<Task>();
   const path: Task[] = [];
   const rest: Iterator<Task>[] = [];
   const enter = (task: Task): void => {
-    seen.add(task);
     open.add(task);
     path.push(task);
     rest.push(task.dependencies.values());
   };
   for (const start of tasks) {
-    if (!seen.has(start)) enter(start);
+    if (!visited.has(start)) enter(start);
     while (path.length > 0) {
       const task = path.at(-1)!;
       const next = rest.at(-1)!.next();
@@ -29,7 +34,7 @@ export function eachInOrder(tasks: Iterable<Task>, visit: (task: Task) => void):
         visit(task);
       } else if (open.has(next.value)) {
         throw cycle(path.slice(path.indexOf(next.value)));
-      } else if (!seen.has(next.value)) {
+      } else if (!visited.has(next.value)) {
         enter(next.value);
       }
     }

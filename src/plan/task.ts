@@ -5,24 +5,37 @@ import type { Options, Spec } from "./types.ts";
 /** Marks tasks, so that two copies of this package in one process know each other's. */
 const TASK = Symbol.for("a-la-mode.task");
 
-/** A spec that may still be changed. */
+/** A spec, or options, that may still be changed. */
 export type MutableSpec = { -readonly [key in keyof Spec]: Spec[key] };
 
 /** Made by `dag.task`. */
 export class Task {
-  readonly [TASK] = true;
   readonly name: string;
   /** All of it is hashed. Live: what it holds when the dag is encoded counts. */
   spec: MutableSpec;
-  /** How to run it; changes no ID. */
-  options: { -readonly [key in keyof Options]: Options[key] };
   /** Dependency name → what it stands for. Dependency names are hashed. */
   readonly dependencies: ReadonlyMap<string, Task> = new Map();
 
-  constructor(name: string, spec: MutableSpec, options: Options) {
+  #options: MutableSpec | undefined;
+
+  constructor(name: string, spec: MutableSpec, options?: Options) {
     this.name = name;
     this.spec = spec;
-    this.options = options;
+    this.#options = options;
+  }
+
+  get [TASK](): true {
+    return true;
+  }
+
+  /** How to run it; changes no ID. Live, too. */
+  get options(): MutableSpec {
+    this.#options ??= {};
+    return this.#options;
+  }
+
+  get hasOptions(): boolean {
+    return this.#options !== undefined && Object.keys(this.#options).length > 0;
   }
 
   /**

@@ -1,4 +1,5 @@
 // What a plan is, as data. No I/O, no clock.
+import { emptyMap } from "../bencode/empty-map.ts";
 import type { Bmap, Bnormal, BnormalMap } from "../bencode/types.ts";
 
 declare const brand: unique symbol;
@@ -27,7 +28,7 @@ export interface Plan {
 
 /** The spec of a plan's task: everything but `inputs` and `output`. */
 export function specOf(task: PlanTask): BnormalMap {
-  const spec: Record<string, Bnormal> = Object.create(null);
+  const spec = emptyMap<Bnormal>();
   for (const key of Object.keys(task)) if (key !== "inputs" && key !== "output") spec[key] = task[key]!;
   return spec;
 }
