@@ -92,9 +92,10 @@ function ignoreInGit(root: string): void {
 function idOf(root: string): string {
   const file = `${root}/id`;
   for (;;) {
-    const id = existsSync(file) ? readFileSync(file, "utf8").trim() : "";
-    if (/^[0-9a-f]{16}$/.test(id)) return id;
-    if (id !== "") {
+    if (existsSync(file)) {
+      const id = readFileSync(file, "utf8").trim();
+      if (/^[0-9a-f]{16}$/.test(id)) return id;
+      // Empty too, as a loss of power may leave it.
       throw new AlamodeError("store-unusable", `${file} does not hold a store's name (16 hex digits)`, {
         hint: "Remove that file: a new name is made, and outputs are hashed once before they are used again.",
       });

@@ -165,7 +165,7 @@ export function storeContract(name: string, open: (dir: string) => Promise<Store
     const { location } = await store.commit(outputId("a"), sealed, nothingTaken);
     const again = await open(dir);
     assert.deepEqual(await again.present([location]), [true]);
-    assert.equal(again.url, store.url);
+    assert.deepEqual([again.url, again.id], [store.url, store.id]);
     await again.close();
   });
 }

@@ -46,12 +46,28 @@ function sealed(store: Store, things: Record<string, Thing>, slot = "slot") {
 
 test("a new store has its folders, is ignored by git, and keeps no trace of its probe", async (t) => {
   const { dir } = await fresh(t);
-  assert.deepEqual(readdirSync(dir), [".gitignore", "logs", "outputs", "receipts", "sources", "tmp"]);
+  assert.deepEqual(readdirSync(dir), [".gitignore", "id", "logs", "outputs", "receipts", "sources", "tmp"]);
   assert.equal(readFileSync(`${dir}/.gitignore`, "utf8"), "*\n");
   assert.deepEqual([...readdirSync(`${dir}/outputs`), ...readdirSync(`${dir}/tmp`)], []);
   const elsewhere = `${scratch(t)}/shared`;
   await (await openFolderStore(elsewhere)).close();
   assert.ok(!existsSync(`${elsewhere}/.gitignore`));
+});
+
+test("a store's id moves with it, is one for all who open it, and is never guessed", async (t) => {
+  const dir = scratch(t);
+  const ids = async (at: string) =>
+    (await Promise.all([1, 2, 3].map(() => openFolderStore(at)))).map(({ id }) => id);
+  const [id, ...others] = await ids(`${dir}/one`);
+  assert.match(id!, /^[0-9a-f]{16}$/);
+  assert.deepEqual(others, [id, id]);
+  renameSync(`${dir}/one`, `${dir}/two`);
+  assert.deepEqual(await ids(`${dir}/two`), [id, id, id]);
+  assert.notEqual((await openFolderStore(`${dir}/one`)).id, id);
+  for (const damage of ["", "no id"]) {
+    writeFileSync(`${dir}/two/id`, damage);
+    await assert.rejects(openFolderStore(`${dir}/two`), { code: "store-unusable", message: /two\/id/ });
+  }
 });
 
 test("what cannot be a store is told as such", async (t) => {
