@@ -30,6 +30,7 @@ export function runCalls(db: SqliteConnection, now: () => Millis, held: Map<RunI
       const number = /^[0-9]{1,15}$/.test(key) ? Number(key) : 0;
       const [numbered] = await selectRuns(db, "WHERE r.id = ?", number);
       if (numbered !== undefined) return numbered;
+      if (key.length < 4) return undefined; // a number that is none yet, rather than the beginning of some id
       const found = await selectRuns(db, "WHERE r.run LIKE ? LIMIT 2", `${key}%`);
       return found.length === 1 ? found[0] : undefined;
     },

@@ -267,7 +267,7 @@ export interface RecordDb {
 
   // Queries for people.
   runs(limit: number): Promise<Run[]>;
-  /** By id, number (as text) or unique prefix of the id. */
+  /** By id, number (as text) or unique prefix of the id (at least 4 hex digits). */
   run(key: string): Promise<Run | undefined>;
   /** Latest run of the pipeline of that name, whatever its status. */
   lastRun(pipeline: string): Promise<Run | undefined>;

@@ -30,7 +30,8 @@ export function runContract(inRecord: InRecord): void {
     assert.equal((await record.run(id))?.id, id);
     assert.equal((await record.run("1"))?.id, id);
     assert.equal((await record.run(id.slice(0, 15)))?.id, id);
-    assert.equal(await record.run("77"), undefined);
+    assert.equal(await record.run(id.slice(1, 16)), undefined);
+    assert.equal(await record.run("3"), undefined, "not the beginning of an id");
     assert.equal(await record.run(""), undefined);
     assert.equal(await record.run("%"), undefined);
   });
