@@ -1,10 +1,13 @@
 // The scratch area: what dead runs left there is removed, once nothing holds it any more.
-import { readdirSync } from "node:fs";
+import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Store } from "../store/types.ts";
 import { fifoHeld } from "./executors/local.ts";
+
+/** How old a file that a killed process left half-copied must be before it is taken for rubbish. */
+const RUBBISH_AGE_MS = 3_600_000;
 
 /**
  * Removes scratch folders of runs that this record knows to be dead. Runs of other records that use the same store are
@@ -12,11 +15,14 @@ import { fifoHeld } from "./executors/local.ts";
  */
 export async function sweepScratch(record: RecordDb, store: Store): Promise<void> {
   for (const name of readdirSync(store.scratchDir)) {
+    const path = join(store.scratchDir, name);
+    if (/^(source-|\.probe-)/.test(name)) {
+      const stats = lstatSync(path, { throwIfNoEntry: false });
+      if (stats && Date.now() - stats.mtimeMs > RUBBISH_AGE_MS) await removeTree(path);
+    }
     if (!/^[0-9a-f]{16}$/.test(name)) continue;
-    const run = await record.run(name);
-    if (run === undefined || (await record.isLive(name))) continue;
-    const folder = join(store.scratchDir, name);
-    if (readdirSync(folder).some((slot) => fifoHeld(join(folder, slot)))) continue;
-    await removeTree(folder);
+    if ((await record.run(name)) === undefined || (await record.isLive(name))) continue;
+    if (readdirSync(path).some((slot) => fifoHeld(join(path, slot)))) continue;
+    await removeTree(path);
   }
 }
