@@ -18,6 +18,12 @@ export interface CliOptions {
   readonly input?: string | Uint8Array;
   /** In a process group of its own, so that `process.kill(-pid)` reaches the whole of it. */
   readonly detached?: boolean;
+  /** Who runs it, where the caller is root; the folder must be theirs. */
+  readonly uid?: number;
+  /** Another Node.js than `cliNode`. */
+  readonly node?: string;
+  /** A program and its first arguments, which is given the command line to run: `["sh", "-c", 'ulimit -n 64; exec "$@"', "sh"]`. */
+  readonly under?: readonly string[];
   /** Ended with SIGKILL after that long: only so that a hang is told as one. 120,000 unless given. */
   readonly hangMs?: number;
 }
@@ -60,8 +66,10 @@ export function cliEnv(env: CliOptions["env"] = {}): NodeJS.ProcessEnv {
 /** Starts `alamode ...args` and returns while it runs. */
 export function spawnCli(args: readonly string[], options: CliOptions): RunningCli {
   if (!existsSync(cliMain)) throw new Error(`${cliMain} is missing: npm run build`);
-  const child = spawn(cliNode, [cliMain, ...args], {
+  const [program, ...rest] = [...(options.under ?? []), options.node ?? cliNode, cliMain, ...args];
+  const child = spawn(program!, rest, {
     cwd: options.cwd,
+    ...(options.uid === undefined ? {} : { uid: options.uid, gid: options.uid }),
     env: cliEnv(options.env),
     detached: options.detached ?? false,
     stdio: ["pipe", "pipe", "pipe"],

@@ -1,0 +1,249 @@
+// The engine is killed with SIGKILL at random instants of a run of 200 tasks, and the run asked for again. Seeded:
+// ALAMODE_SEED repeats one; ALAMODE_LONG=1 kills 100 times instead of a dozen.
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { performance } from "node:perf_hooks";
+import { after, test } from "node:test";
+import { cliMain, cliNode } from "../cli-runner.ts";
+import {
+  contentOf,
+  eventsOf,
+  isRoot,
+  jsonLines,
+  NOBODY,
+  type Project,
+  project,
+  random,
+} from "../e2e/project.ts";
+import { killProject, TASKS } from "./kill-plan.ts";
+import { goneWithin, processes, stepsOf, supervisorsOf } from "./processes.ts";
+import { type Recorded, recorded } from "./record-copy.ts";
+
+const KILLS = process.env["ALAMODE_LONG"] ? 100 : 12;
+const seed = Number(process.env["ALAMODE_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
+const chance = random(seed);
+const pick = <T>(from: readonly T[]): T => from[Math.floor(chance() * from.length)]!;
+
+const root = resolve(import.meta.dirname, "../..");
+const nodes = [cliNode, join(root, "node_modules/node24/bin/node")].filter((node) => existsSync(node));
+/** Who runs it: as we are, and as nobody where we are root and nobody may read the program. */
+const users: readonly (number | undefined)[] = [undefined, ...(nobodyCan() ? [NOBODY] : [])];
+/** What is killed: the engine alone, its whole process group, or the engine with the supervisor that would end its tasks. */
+const targets = ["engine", "group", "supervisor too"] as const;
+
+const cleanups: (() => unknown)[] = [];
+after(async () => {
+  for (const cleanup of cleanups) await cleanup();
+});
+
+interface Undisturbed {
+  /** Content of each output, by output. */
+  readonly trees: ReadonlyMap<string, string>;
+  readonly runMs: number;
+  /** Duration of a run in which nothing is due. */
+  readonly idleMs: number;
+}
+
+test(`a run of ${TASKS} tasks survives SIGKILL at ${KILLS} random instants (ALAMODE_SEED=${seed})`, async (t) => {
+  const files = killProject(seed);
+  const undisturbed = await runUndisturbed(files);
+  const tally: Record<string, number> = {};
+  let missed = 0;
+  for (let kills = 0, history = 0; kills < KILLS; history++) {
+    assert.ok(history < 3 * KILLS, `${missed} runs ended before they were killed`);
+    const uid = users[history % users.length];
+    const wanted = Math.min(1 + Math.floor(chance() * 5), KILLS - kills);
+    await t.test(
+      `history ${history}: ${wanted} kills${uid === undefined ? "" : " as nobody"}`,
+      async (step) => {
+        const outcome = await oneHistory(files, uid, kills, wanted, undisturbed);
+        for (const word of outcome.words) tally[word] = (tally[word] ?? 0) + 1;
+        step.diagnostic(outcome.told.join("; "));
+        kills += outcome.told.length;
+        missed += wanted - outcome.told.length;
+      },
+    );
+  }
+  t.diagnostic(`seed ${seed}: ${JSON.stringify(tally)}, ${missed} runs ended before they were killed`);
+});
+
+async function runUndisturbed(files: Record<string, string>): Promise<Undisturbed> {
+  const calm = project({ after: (cleanup) => cleanups.push(cleanup as () => unknown) }, files);
+  const timed = async () => {
+    const before = performance.now();
+    await calm.done(["run"], { env: journal(calm) });
+    return performance.now() - before;
+  };
+  const runMs = await timed();
+  const idleMs = await timed();
+  return { trees: treesOf(calm, recorded(recordOf(calm))), runMs, idleMs };
+}
+
+async function oneHistory(
+  files: Record<string, string>,
+  uid: number | undefined,
+  before: number,
+  wanted: number,
+  undisturbed: Undisturbed,
+): Promise<{ told: string[]; words: string[] }> {
+  const own: (() => unknown)[] = [];
+  const here = project(
+    { after: (cleanup) => own.push(cleanup as () => unknown) },
+    files,
+    uid === undefined ? {} : { uid },
+  );
+  const told: string[] = [];
+  const words: string[] = [];
+  /** Journal lines of each task that was done when a kill came: it must not get another. */
+  const done = new Map<string, number>();
+  let inFlight = 0;
+  try {
+    for (let n = before; n < before + wanted; n++) {
+      const node = nodes[n % nodes.length]!;
+      const target = targets[n % targets.length]!;
+      const jobs = pick([2, 3, 8]);
+      const remaining = TASKS - done.size;
+      const run = here.start(["run", "--json", "--jobs", `${jobs}`], {
+        env: journal(here),
+        node,
+        detached: true,
+      });
+      const at = pick(["time", "event"] as const);
+      const last =
+        at === "time"
+          ? 0.9 * (undisturbed.idleMs + (undisturbed.runMs - undisturbed.idleMs) * (remaining / TASKS))
+          : 1.9 * remaining;
+      const instant = chance() * last;
+      const when = at === "time" ? atTime(instant) : atLine(run.child.stdout!, 1 + Math.floor(instant));
+      await Promise.race([when, run.ended]);
+      const finished = run.child.exitCode !== null || run.stdout().includes('"run.finished"');
+      kill(run.pid, target);
+      const result = await run.ended;
+      if (finished || result.signal !== "SIGKILL") {
+        assert.ok(result.signal === "SIGKILL" || result.code === 0, result.stderr);
+        break;
+      }
+      told.push(
+        `${target} at ${at === "time" ? `${instant.toFixed(2)} ms` : `line ${1 + Math.floor(instant)}`}`,
+      );
+      words.push(
+        target,
+        at,
+        node === nodes[0] ? "first node" : "other node",
+        uid === undefined ? "as we are" : "as nobody",
+      );
+      inFlight += jobs;
+      const state = recorded(recordOf(here));
+      for (const { output } of eventsOf(result.stdout, "task.ran"))
+        assert.ok(state.successes.has(String(output)), `${output} was told as done and is not recorded`);
+      intactIn(here, state, undisturbed);
+      const lines = journalOf(here);
+      for (const { task } of state.successes.values()) if (!done.has(task)) done.set(task, lines.get(task)!);
+    }
+    await here.done(["run"], { env: journal(here), node: pick(nodes) });
+    const state = recorded(recordOf(here));
+    assert.deepEqual(stepsOf(state.runs), [], "a task is left running");
+
+    assert.deepEqual(treesOf(here, state), undisturbed.trees);
+    assert.deepEqual(
+      [...state.successful].filter(([, executions]) => executions !== 1),
+      [],
+      "outputs made more than once",
+    );
+    assert.equal(state.successful.size, TASKS);
+    assert.equal(state.unfinishedExecutions, 0);
+    assert.equal(state.leases, 0);
+    const lines = journalOf(here);
+    for (const [task, before] of done)
+      assert.equal(lines.get(task), before, `${task} was done and ran again`);
+    const ran = [...lines.values()].reduce((sum, count) => sum + count, 0);
+    assert.ok(ran <= TASKS + inFlight, `${ran} executions with at most ${inFlight} in flight at kills`);
+
+    assert.deepEqual(
+      readdirSync(join(here.dir, ".alamode/tmp")).filter((name) => name !== "failed"),
+      [],
+      "scratch folders are left",
+    );
+    assert.deepEqual(readdirSync(join(here.dir, ".alamode/live")), [], "locks are left");
+    const [last] = jsonLines(await here.done(["run", "--json"], { env: journal(here) })).slice(-1);
+    assert.equal(last?.["ran"], 0);
+    assert.equal(last?.["reused"], TASKS);
+    assert.deepEqual(await goneWithin(() => supervisorsOf(state.runs)), [], "a supervisor is left");
+    return { told, words };
+  } finally {
+    for (const cleanup of own) await cleanup();
+  }
+}
+
+/** What the record calls done must lie there whole, at any instant. */
+function intactIn(here: Project, state: Recorded, { trees }: Undisturbed): void {
+  for (const [output, tree] of treesOf(here, state))
+    assert.equal(tree, trees.get(output), `${output} is not whole`);
+}
+
+function treesOf(here: Project, state: Recorded): Map<string, string> {
+  const trees = [...state.successes.values()].map(({ output, location }): [string, string] => [
+    output,
+    contentOf(join(here.dir, ".alamode/outputs", location)),
+  ]);
+  return new Map(trees.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+function kill(pid: number, target: (typeof targets)[number]): void {
+  if (target === "supervisor too") {
+    const [supervisor] = processes().filter(
+      ({ parent, command }) => parent === pid && command.includes("alamode-supervisor"),
+    );
+    if (supervisor !== undefined) signal(supervisor.pid);
+  }
+  signal(target === "group" ? -pid : pid);
+}
+
+function signal(pid: number): void {
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** Resolves `ms` from now, to some microseconds: timers alone would only ever hit whole milliseconds. */
+async function atTime(ms: number): Promise<void> {
+  const end = performance.now() + ms;
+  await new Promise((resolve) => setTimeout(resolve, Math.max(0, Math.floor(ms) - 1)));
+  while (performance.now() < end);
+}
+
+/** Resolves as soon as the n-th line was read. */
+function atLine(stdout: NodeJS.ReadableStream, n: number): Promise<void> {
+  let lines = 0;
+  return new Promise((resolve) => {
+    stdout.on("data", (chunk: string) => {
+      lines += chunk.split("\n").length - 1;
+      if (lines >= n) resolve();
+    });
+  });
+}
+
+function journal(here: Project): Record<string, string> {
+  return { JOURNAL: join(here.dir, "journal") };
+}
+
+/** How often each task really ran. */
+function journalOf(here: Project): Map<string, number> {
+  const counts = new Map<string, number>();
+  const file = join(here.dir, "journal");
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  for (const task of text.split("\n").slice(0, -1)) counts.set(task, (counts.get(task) ?? 0) + 1);
+  return counts;
+}
+
+function recordOf(here: Project): string {
+  return join(here.dir, ".alamode/record.db");
+}
+
+function nobodyCan(): boolean {
+  return isRoot && spawnSync(cliNode, [cliMain, "--version"], { uid: NOBODY, gid: NOBODY }).status === 0;
+}
