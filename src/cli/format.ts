@@ -86,6 +86,13 @@ export function clip(text: string, width: number): string {
   return points.length <= width ? line : `${points.slice(0, Math.max(0, width - 1)).join("")}…`;
 }
 
+/** The text with its control characters made visible: names come from files that others wrote. */
+export function visible(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) =>
+    JSON.stringify(character).slice(1, -1).replace("\x7f", "\\u007f"),
+  );
+}
+
 /** Columns that a text takes, colours not counted. Characters of double width are counted as one. */
 export function width(text: string): number {
   return [...stripVTControlCharacters(text)].length;

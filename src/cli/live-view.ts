@@ -1,8 +1,8 @@
 // A run on a terminal: what is finished scrolls by above, and one block at the bottom is redrawn: what is running with
 // its elapsed time, then one line of counts. Each redraw is a single write, at most some twenty a second.
 import type { RunEvent } from "../engine/events.ts";
-import { familyOf, foldedFamilies } from "./families.ts";
-import { clip, duration, pad } from "./format.ts";
+import { type Family, FoldedFamilies } from "./families.ts";
+import { clip, duration, pad, visible } from "./format.ts";
 import { apply, newProgress } from "./progress.ts";
 import {
   countsLine,
@@ -19,25 +19,12 @@ const REDRAW_MS = 250; // while nothing happens, for the elapsed times
 const SOON_MS = 50; // after something happened
 const UP_AND_CLEAR = (lines: number) => (lines === 0 ? "" : `\x1b[${lines}A\r\x1b[J`);
 
-interface Family {
-  readonly members: number;
-  ran: number;
-  firstStart: number;
-  lastEnd: number;
-}
-
 export function liveView({ stream, tasks, flags }: ViewOptions, now: () => number = Date.now): View {
   const paint = paintFor(stream);
   const progress = newProgress(now());
-  const folded = new Map<string, Family>();
-  for (const [family, members] of foldedFamilies(tasks, rows() - 6)) {
-    folded.set(family, { members, ran: 0, firstStart: Number.POSITIVE_INFINITY, lastEnd: 0 });
-  }
-  const foldedName = (task: string) => {
-    const family = familyOf(task);
-    return family !== undefined && folded.has(family) ? family : undefined;
-  };
-  const columns = nameColumns(tasks.map((task) => foldedName(task) ?? task));
+  // Decided anew when the run has told how many tasks are due.
+  let folded = new FoldedFamilies([], 0, 0);
+  let columns = nameColumns([]);
   let finished: string[] = [];
   let blockHeight = 0;
   let soon: NodeJS.Timeout | undefined;
@@ -51,27 +38,15 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
     finished.push(...lines);
   }
 
-  function familyLine(family: string, { ran, firstStart, lastEnd }: Family): string {
-    return ranLine(`${family} (${ran})`, Math.max(0, lastEnd - firstStart), columns, paint);
+  function familyLine({ name, ran, firstStart, lastEnd }: Family): string {
+    return ranLine(`${name} (${ran})`, lastEnd - (firstStart ?? lastEnd), columns, paint);
   }
 
-  function started(task: string, at: number): void {
-    const family = folded.get(foldedName(task) ?? "");
-    if (family !== undefined) family.firstStart = Math.min(family.firstStart, at);
-  }
-
-  function ran(task: string, durationMs: number): void {
-    const name = foldedName(task);
-    if (name === undefined) {
-      tell(ranLine(task, durationMs, columns, paint));
-      return;
-    }
-    const family = folded.get(name)!;
-    family.ran++;
-    family.lastEnd = now();
-    if (family.ran < family.members) return;
-    tell(familyLine(name, family));
-    folded.delete(name); // told; a member that runs again, which it should not, gets a line of its own
+  function ran(task: string, durationMs: number, at: number): void {
+    const isFolded = folded.of(task) !== undefined;
+    const whole = folded.ran(task, at);
+    if (!isFolded) tell(ranLine(task, durationMs, columns, paint));
+    else if (whole !== undefined) tell(familyLine(whole));
   }
 
   function event(told: RunEvent): void {
@@ -82,7 +57,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
         tell(waitingLine(told, paint));
         break;
       case "task.ran":
-        ran(told.task, told.durationMs);
+        ran(told.task, told.durationMs, at);
         break;
       case "task.failed":
         if (told.retryInMs !== undefined) tell(retryLine(told.task, told.failure, told.retryInMs, paint));
@@ -92,16 +67,17 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
         tell(...warningLines(told, paint));
         break;
       case "run.finished":
-        for (const [name, family] of folded) if (family.ran > 0) tell(familyLine(name, family));
-        folded.clear();
-        tell(summaryLine(told));
+        tell(...folded.rest().map(familyLine), summaryLine(told));
         progress.running.clear();
         close();
         return;
       case "task.started":
-        started(told.task, at);
+        folded.started(told.task, at);
         break;
       case "run.started":
+        folded = new FoldedFamilies(tasks, told.due, rows() - 6);
+        columns = nameColumns(tasks.map((task) => folded.of(task)?.name ?? task));
+        break;
       case "task.reused":
       case "task.notStarted":
         break;
@@ -116,7 +92,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
     const at = now();
     const groups = new Map<string, { since: number; size: number; elsewhere: boolean }>();
     for (const { task, since, elsewhere } of progress.running.values()) {
-      const name = foldedName(task) ?? task;
+      const name = folded.of(task)?.name ?? task;
       const group = groups.get(name);
       if (group === undefined) groups.set(name, { since, size: 1, elsewhere });
       else group.size++;
@@ -129,9 +105,8 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
         lines.push(paint.dim(`  and ${groups.size - room} more`));
         break;
       }
-      const family = folded.get(name);
-      const label =
-        family === undefined ? name : `${name} (${size} running, ${family.ran} of ${family.members} ran)`;
+      const family = folded.of(name); // "align/…" is of its own family
+      const label = family === undefined ? visible(name) : familyText(family, size);
       const sign = elsewhere ? paint.dim("‖") : paint.warn(turn);
       const shown = pad(clip(label, (stream.columns ?? 80) - 16), columns);
       lines.push(`${sign} ${shown}  ${paint.dim(duration(at - (family?.firstStart ?? since)))}`);
@@ -155,12 +130,23 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
     draw(true);
   }
 
+  function say(line: string): void {
+    tell(line);
+    draw();
+  }
+
   return {
     event,
+    say,
     log: (task, lines) => {
       tell(...lines.map((line) => `${paint.dim(`${task} |`)} ${line}`));
       soon ??= setTimeout(() => draw(), SOON_MS);
     },
     close,
   };
+}
+
+/** `align/… (4 running, 12 of 40 ran)` */
+function familyText({ name, ran, members }: Family, running: number): string {
+  return `${visible(name)} (${running} running, ${ran}${members === undefined ? "" : ` of ${members}`} ran)`;
 }

@@ -41,7 +41,8 @@ export async function loadPipeline(context: Context, file = context.options.file
         inside === undefined ? "Name a module or a .dag file." : `Say  -f ${herePath(inside, context.cwd)}`,
     });
   }
-  const plan = extname(path) === ".dag" ? await planFile(path, shown) : await planOfModule(path, shown);
+  const plan =
+    extname(path) === ".dag" ? await planFile(path, shown) : await quietly(() => planOfModule(path, shown));
   const { name } = plan.meta;
   return {
     plan,
@@ -61,6 +62,17 @@ function usualFile({ cwd, project, settings }: Context): string {
   throw new AlamodeError("no-pipeline", "there is no pipeline.ts here", {
     hint: "Write one with  alamode init  or name another file:  -f PIPELINE",
   });
+}
+
+/** What a module prints while it is loaded is not what was asked for on stdout: it goes to stderr. */
+async function quietly<T>(work: () => Promise<T>): Promise<T> {
+  const { log, info, debug } = console;
+  Object.assign(console, { log: console.error, info: console.error, debug: console.error });
+  try {
+    return await work();
+  } finally {
+    Object.assign(console, { log, info, debug });
+  }
 }
 
 async function planFile(path: string, shown: string): Promise<Plan> {

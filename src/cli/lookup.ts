@@ -1,7 +1,7 @@
 // From what people type (a task's name, the beginning of an ID, an execution) to one output.
 import { AlamodeError } from "../errors.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
-import type { Execution, RecordDb, Success } from "../record/types.ts";
+import type { Execution, RecordDb, Run, Success } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 import type { Context } from "./context.ts";
 import { shellWord, shortId } from "./format.ts";
@@ -45,6 +45,12 @@ export async function findOutput(
   if (plan instanceof Error) throw plan;
   const { name, task } = taskOf(plan, what, command);
   return { output: task.output, name };
+}
+
+/** The run of that number; never one whose ID merely begins with these digits. */
+export async function runNumbered(record: RecordDb, number: string): Promise<Run | undefined> {
+  const run = await record.run(number);
+  return run?.number === Number(number) ? run : undefined;
 }
 
 export async function nameOf(record: RecordDb, output: OutputId): Promise<string> {

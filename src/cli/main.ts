@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // Declares the commands. Each one's code is loaded when it is called, so that --help and --version load next to nothing.
-import { readFileSync } from "node:fs";
 import { type Argument, Command, CommanderError, InvalidArgumentError } from "commander";
+import { version } from "../version.ts";
 import { guardStdout } from "./stdout.ts";
 
 /** What a command's function is: it takes the arguments and options as parsed, and returns the exit code. */
@@ -10,7 +10,7 @@ type Action = (...args: any[]) => Promise<number>;
 
 const program = new Command("alamode")
   .description("Runs data pipelines: nothing is made twice, and no earlier result is lost.")
-  .version(version(), "-V, --version", "print the version")
+  .version(version, "-V, --version", "print the version")
   .helpOption("-h, --help", "print this help")
   .helpCommand(false)
   .exitOverride()
@@ -157,10 +157,6 @@ function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text))
     throw new InvalidArgumentError("It must be a whole number of at least 1.");
   return Number(text);
-}
-
-function version(): string {
-  return JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")).version;
 }
 
 async function main(): Promise<void> {

@@ -39,6 +39,7 @@ export function plainView({ stream, tasks, flags }: ViewOptions): View {
   return {
     event,
     log: (task, lines) => print(...lines.map((line) => `${paint.dim(`${task} |`)} ${line}`)),
+    say: (line) => print(line),
     close: () => {},
   };
 }

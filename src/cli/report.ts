@@ -1,7 +1,8 @@
 // The words of a run: one line or block for each thing that can be told. Shared by the live and the plain view.
+import { stripVTControlCharacters } from "node:util";
 import type { RunEvent, TaskFailure } from "../engine/events.ts";
 import type { RunCounts } from "../record/types.ts";
-import { count, duration, indent, pad, roughly, shellWord } from "./format.ts";
+import { count, duration, indent, pad, roughly, shellWord, visible } from "./format.ts";
 import { type Progress, restMs, reused, toGo } from "./progress.ts";
 
 /** Colours for one stream; each returns its text unchanged where there are none. */
@@ -14,13 +15,13 @@ export interface Paint {
 
 /** `● clean       0.1 s` */
 export function ranLine(task: string, ms: number, columns: number, paint: Paint): string {
-  return `${paint.good("●")} ${pad(task, columns)}  ${paint.dim(duration(ms))}`;
+  return `${paint.good("●")} ${pad(visible(task), columns)}  ${paint.dim(duration(ms))}`;
 }
 
 /** `‖ blur waits: pid 311 on node3 is making it` */
 export function waitingLine(event: Extract<RunEvent, { event: "task.waiting" }>, paint: Paint): string {
   const { host, pid } = event.holder;
-  return `${paint.dim("‖")} ${event.task} waits: another run is making it (pid ${pid} on ${host})`;
+  return `${paint.dim("‖")} ${visible(event.task)} waits: another run is making it (pid ${pid} on ${host})`;
 }
 
 /** Messages that go on from the task's name ("made nothing at $OUTPUT"); before the others goes "failed:". */
@@ -33,7 +34,7 @@ function whatHappened(failure: TaskFailure): string {
 
 /** What failed, the end of its log, and where to look. `flags` are repeated in the commands shown. */
 export function failureBlock(task: string, failure: TaskFailure, flags: string, paint: Paint): string[] {
-  const head = `${paint.bad("✗")} ${task} ${whatHappened(failure)}`;
+  const head = `${paint.bad("✗")} ${visible(task)} ${whatHappened(failure)}`;
   if (failure.kind === "interrupted") return [head];
   const tries = `(attempt ${failure.attempt} of ${failure.attempts})`;
   const lines = [
@@ -44,7 +45,8 @@ export function failureBlock(task: string, failure: TaskFailure, flags: string, 
   if (failure.failedIn !== undefined)
     lines.push(`  It failed in run ${failure.failedIn}, which this run waited for.`);
   if (failure.hint !== undefined) lines.push(indent(failure.hint, 2));
-  if (failure.logTail.length > 0) lines.push("", ...failure.logTail.map((line) => indent(line, 4)), "");
+  if (failure.logTail.length > 0)
+    lines.push("", ...failure.logTail.map((line) => indent(stripVTControlCharacters(line), 4)), "");
   const name = shellWord(task);
   if (failure.log !== undefined) lines.push(`  log      alamode log ${flags}${name}`);
   if (failure.scratch !== undefined) lines.push(`  look in  alamode shell ${flags}${name}`);
@@ -55,11 +57,11 @@ export function failureBlock(task: string, failure: TaskFailure, flags: string, 
 export function retryLine(task: string, failure: TaskFailure, retryInMs: number, paint: Paint): string {
   const when = retryInMs < 1000 ? "now" : `in ${duration(retryInMs)}`;
   const tries = `(attempt ${failure.attempt} of ${failure.attempts})`;
-  return `${paint.warn("↻")} ${task} ${whatHappened(failure)} after ${duration(failure.durationMs)} ${tries}; again ${when}`;
+  return `${paint.warn("↻")} ${visible(task)} ${whatHappened(failure)} after ${duration(failure.durationMs)} ${tries}; again ${when}`;
 }
 
 export function warningLines(event: Extract<RunEvent, { event: "warning" }>, paint: Paint): string[] {
-  const head = `${paint.warn("!")} ${event.task === undefined ? "" : `${event.task}: `}${event.message}`;
+  const head = `${paint.warn("!")} ${event.task === undefined ? "" : `${visible(event.task)}: `}${event.message}`;
   return event.hint === undefined ? [head] : [head, indent(event.hint, 2)];
 }
 

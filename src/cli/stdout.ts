@@ -4,8 +4,9 @@ const watchers = new Set<() => void>();
 
 /** Ends the process quietly then, unless something wants to end in its own way. */
 export function guardStdout(): void {
+  process.stderr.on("error", () => {}); // there is nowhere left to complain to
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
+    if (error.code !== "EPIPE" && error.code !== "EIO") throw error; // EIO: the terminal was closed
     if (watchers.size === 0) process.exit(0);
     for (const watcher of watchers) watcher();
   });

@@ -60,7 +60,7 @@ export function startTelling({ json, logs, tasks, flags }: TellingOptions): Tell
       return;
     }
     stop.abort();
-    process.stderr.write("stopping; once more to kill what runs\n");
+    view.say("stopping: what runs is being ended; once more to kill it");
   }
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, interrupted);

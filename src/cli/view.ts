@@ -9,6 +9,8 @@ export interface View {
   log(task: string, lines: readonly string[]): void;
   /** Leaves the terminal as it should be. Nothing is told afterwards. */
   close(): void;
+  /** A line of our own, not of the run's. */
+  say(line: string): void;
 }
 
 export interface ViewOptions {
@@ -38,6 +40,6 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
 /** Columns for task names: as wide as the widest, within reason. */
 export function nameColumns(names: Iterable<string>): number {
   let columns = 12;
-  for (const name of names) columns = Math.max(columns, [...name].length);
+  for (const name of names) if (name.length > columns) columns = Math.max(columns, [...name].length);
   return Math.min(columns, 40);
 }

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { foldedFamilies } from "../../src/cli/families.ts";
+import { FoldedFamilies } from "../../src/cli/families.ts";
 import { apply, newProgress, restMs, toGo } from "../../src/cli/progress.ts";
 import { countsLine, failureBlock, retryLine, summaryLine } from "../../src/cli/report.ts";
 import { failure, started, taskFailed, taskRan, taskStarted } from "./events.ts";
@@ -77,8 +77,22 @@ test("progress counts what ran, failed, runs and is to go", () => {
   assert.equal(restMs(progress, 60_000), undefined, "an estimate that was exceeded is not told");
 });
 
-test("families are folded only where the tasks do not fit", () => {
+test("families are folded only where what is due does not fit", () => {
   const tasks = [...Array.from({ length: 10 }, (_, i) => `align/S${i}`), "pair/a", "pair/b", "plot"];
-  assert.equal(foldedFamilies(tasks, 13).size, 0);
-  assert.deepEqual([...foldedFamilies(tasks, 12)], [["align/…", 10]]);
+  assert.equal(new FoldedFamilies(tasks, 13, 13).of("align/S1"), undefined);
+  assert.equal(new FoldedFamilies(tasks, 2, 12).of("align/S1"), undefined);
+  const folded = new FoldedFamilies(tasks, 13, 12);
+  assert.equal(folded.of("align/S1")?.members, 10);
+  assert.equal(folded.of("pair/a"), undefined, "two are no family");
+  assert.equal(folded.of("plot"), undefined);
+  assert.equal(new FoldedFamilies(tasks, 12, 11).of("align/S1")?.members, undefined, "some are not due");
+});
+
+test("names and logs cannot move the cursor", () => {
+  const told = failure({ logTail: ["\u001b[2Jgone"] });
+  assert.deepEqual(failureBlock("a\u001b[2J\n", told, "", paint).slice(0, 3), [
+    "✗ a\\u001b[2J\\n failed: exit 1 after 3.2 s (attempt 1 of 1)",
+    "",
+    "    gone",
+  ]);
 });

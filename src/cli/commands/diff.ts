@@ -8,6 +8,7 @@ import { EXIT } from "../errors.ts";
 import { indent, shortId, table } from "../format.ts";
 import { jsonDocument } from "../json.ts";
 import { loadPipeline } from "../load-pipeline.ts";
+import { runNumbered } from "../lookup.ts";
 
 export async function diffCommand(
   old: string,
@@ -32,7 +33,7 @@ export async function diffCommand(
 async function planNamed(context: Context, what: string): Promise<Plan> {
   if (!/^\d+$/.test(what)) return (await loadPipeline(context, what)).plan;
   return withExisting(context, async ({ record }) => {
-    const run = await record.run(what);
+    const run = await runNumbered(record, what);
     const plan = run && (await record.plan(run.planDigest));
     if (plan === undefined)
       throw new AlamodeError("unknown-run", `there is no run ${what}`, { hint: "alamode runs  lists them." });

@@ -8,7 +8,7 @@ import { type CommonOptions, type Context, contextOf, type Opened, withExisting 
 import { EXIT } from "../errors.ts";
 import { bytes, count, date, duration, herePath, longId, pad, shortId, table } from "../format.ts";
 import { jsonDocument } from "../json.ts";
-import { findOutput, nameOf, readable } from "../lookup.ts";
+import { findOutput, nameOf, readable, runNumbered } from "../lookup.ts";
 import { summaryLine } from "../report.ts";
 import { endText } from "./runs.ts";
 
@@ -17,7 +17,7 @@ const MOST_TASKS = 40;
 export async function showCommand(what: string, options: CommonOptions): Promise<number> {
   const context = await contextOf(options);
   return withExisting(context, async (opened) => {
-    const run = /^\d{1,9}$/.test(what) ? await opened.record.run(what) : undefined;
+    const run = /^\d{1,9}$/.test(what) ? await runNumbered(opened.record, what) : undefined;
     if (run !== undefined) return showRun(run, opened.record, options.json === true);
     const { output, name } = await findOutput(context, opened.record, what, "show");
     return showOutput(context, opened, output, name);
