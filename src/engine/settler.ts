@@ -38,7 +38,7 @@ export class Settler {
     const settle = async () => {
       const upTo = await this.#record.lastSuccess();
       await this.#store.sync();
-      await this.#record.settle(this.#host.host, this.#host.boot, upTo);
+      await this.#record.settle(this.#store.id, this.#host.host, this.#host.boot, upTo);
     };
     this.#busy = settle()
       .catch(() => {})

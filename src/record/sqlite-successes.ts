@@ -43,11 +43,11 @@ export function successCalls(db: SqliteConnection): SuccessCalls {
       db.write(() => {
         db.run("UPDATE successes SET state = ? WHERE id = ?", state, success);
       }),
-    settle: (host, boot, upTo) =>
+    settle: (store, host, boot, upTo) =>
       db.write(() => {
         const sql =
-          "UPDATE successes SET settled = 1 WHERE settled = 0 AND host = ? AND boot = ? AND id <= ?";
-        return db.run(sql, host, boot, upTo);
+          "UPDATE successes SET settled = 1 WHERE settled = 0 AND store = ? AND host = ? AND boot = ? AND id <= ?";
+        return db.run(sql, store, host, boot, upTo);
       }),
     settleOne: (success) =>
       db.write(() => {

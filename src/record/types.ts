@@ -258,8 +258,10 @@ export interface RecordDb {
 
   /** Marks successes whose bytes are gone or changed. A current one stops standing for its output. */
   mark(success: number, state: "lost" | "damaged"): Promise<void>;
-  /** Marks all unsettled successes of this host and boot with id ≤ `upTo` as settled. Returns how many. */
-  settle(host: string, boot: string, upTo: number): Promise<number>;
+  /**
+   * Marks all unsettled successes in `store` (its id) of this host and boot with id ≤ `upTo` as settled. Returns how many.
+   */
+  settle(store: string, host: string, boot: string, upTo: number): Promise<number>;
   /** Marks single successes as settled under the present boot, after they were re-hashed. */
   settleOne(success: number): Promise<void>;
   /** The highest success id, for `settle`. 0 when there is none. */

@@ -104,13 +104,14 @@ export function successContract(inRecord: InRecord): void {
     assert.deepEqual(await record.keptScratch(maker.output("a")), [{ execution: one, scratch: "/one" }]);
   });
 
-  inRecord("only this host's and boot's successes are settled, up to the one named", async (record) => {
+  inRecord("only successes of this store, host and boot are settled, up to the one named", async (record) => {
     const maker = await Maker.start(record, plan);
     const a = (await maker.make("a", "1")).success;
     const b = (await maker.make("b", "2")).success;
-    assert.equal(await record.settle("here", "boot-2", b.id), 0);
-    assert.equal(await record.settle("there", "boot-1", b.id), 0);
-    assert.equal(await record.settle("here", "boot-1", a.id), 1);
+    assert.equal(await record.settle("folder", "here", "boot-2", b.id), 0);
+    assert.equal(await record.settle("folder", "there", "boot-1", b.id), 0);
+    assert.equal(await record.settle("elsewhere", "here", "boot-1", b.id), 0);
+    assert.equal(await record.settle("folder", "here", "boot-1", a.id), 1);
     const settled = async () =>
       [...(await record.successes([a.output, b.output])).values()].map((success) => success.settled);
     assert.deepEqual(await settled(), [true, false]);
