@@ -1,0 +1,175 @@
+// Declares the commands. Each one's code is loaded when it is called, so that --help and --version load next to nothing.
+import { type Argument, Command, CommanderError, InvalidArgumentError } from "commander";
+import { version } from "../version.ts";
+import { guardStdout } from "./stdout.ts";
+
+/** What a command's function is: it takes the arguments and options as parsed, and returns the exit code. */
+// biome-ignore lint/suspicious/noExplicitAny: Commander hands over what the declarations below say
+type Action = (...args: any[]) => Promise<number>;
+
+const program = new Command("alamode")
+  .description("Runs data pipelines: nothing is made twice, and no earlier result is lost.")
+  .version(version, "-V, --version", "print the version")
+  .helpOption("-h, --help", "print this help")
+  .helpCommand("help [command]", "print the help of a command")
+  .exitOverride()
+  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "alamode: ")) })
+  .configureHelp({
+    visibleCommands: (shown) => [...shown.commands], // `help` works, but need not be listed
+    subcommandTerm: (shown) => [shown.name(), ...shown.registeredArguments.map(argumentTerm)].join(" "),
+  })
+  .addHelpText(
+    "after",
+    "\nHelp on one of them: alamode run --help\n\nBegin with:\n  $ alamode init\n  $ alamode run",
+  );
+
+program.commandsGroup("Make things:");
+command("init", "write a first pipeline to start from", () =>
+  import("./commands/init.ts").then((m) => m.init),
+)
+  .argument("[dir]", "folder to write into", ".")
+  .addHelpText("after", example("alamode init my-pipeline && cd my-pipeline && alamode run"));
+
+command("run", "bring tasks up to date", () => import("./commands/run.ts").then((m) => m.runCommand))
+  .argument("[tasks...]", "task names or patterns; all that nothing depends on, if none")
+  .option("-j, --jobs <n>", "how many tasks run at once (default: the number of cores)", wholeNumber)
+  .option("-k, --keep-going", "after a failure, go on with all that does not need it")
+  .option("--logs", "show what the tasks print, as they print it")
+  .option("--json", "print what happens as JSON, one object a line")
+  .addHelpText(
+    "after",
+    example("alamode run", "alamode run blur 'align/*'", "alamode run -f other.dag --jobs 8"),
+  );
+
+command("status", "what would run now, and why", () =>
+  import("./commands/status.ts").then((m) => m.statusCommand),
+)
+  .argument("[tasks...]", "task names or patterns")
+  .option("--json", "print JSON")
+  .addHelpText("after", example("alamode status", "alamode status report"));
+
+command("plan", "encode the pipeline: print it, or write it to a file", () =>
+  import("./commands/plan.ts").then((m) => m.planCommand),
+)
+  .option("-o, --output <file>", "write the plan file there (- for stdout); its code is kept in the store")
+  .option("--json", "print JSON")
+  .addHelpText("after", example("alamode plan", "alamode plan -o pipeline.dag"));
+
+command("exec", "take one step of a plan; its inputs must be done", () =>
+  import("./commands/exec.ts").then((m) => m.execCommand),
+)
+  .argument("<task>", "the task's name")
+  .option("--json", "print what happens as JSON, one object a line")
+  .addHelpText("after", example("alamode exec -f pipeline.dag blur"));
+
+command("shell", "open a shell in a step, set up just as its command finds it", () =>
+  import("./commands/shell.ts").then((m) => m.shellCommand),
+)
+  .argument("<task>", "the task's name")
+  .addHelpText("after", example("alamode shell blur"));
+
+program.commandsGroup("Look at results:");
+command("ls", "list what is made", () => import("./commands/ls.ts").then((m) => m.lsCommand))
+  .argument("[task]", "list the files of this task's output instead")
+  .option("--tasks", "print only the names of all tasks")
+  .option("--json", "print JSON")
+  .addHelpText("after", example("alamode ls", "alamode ls collage"));
+
+command("path", "print where a task's output lies", () =>
+  import("./commands/path.ts").then((m) => m.pathCommand),
+)
+  .argument("<task>", "the task's name")
+  .option("--json", "print JSON")
+  .addHelpText("after", example("alamode path collage", 'open "$(alamode path collage)"'));
+
+command("get", "copy a task's output to where you want it", () =>
+  import("./commands/get.ts").then((m) => m.getCommand),
+)
+  .argument("<task>", "the task's name")
+  .argument("[dest]", "path to copy to (default: the task's name, here)")
+  .option("--force", "replace what lies there")
+  .option("--json", "print JSON")
+  .addHelpText("after", example("alamode get collage collage.png"));
+
+command("show", "tell all about an output or a run", () =>
+  import("./commands/show.ts").then((m) => m.showCommand),
+)
+  .argument("<what>", "a task's name, the beginning of an ID, or the number of a run")
+  .option("--json", "print JSON")
+  .addHelpText("after", example("alamode show collage", "alamode show 25adad19", "alamode show 13"));
+
+program.commandsGroup("Look back:");
+command("log", "print what a task printed, the last time it ran", () =>
+  import("./commands/log.ts").then((m) => m.logCommand),
+)
+  .argument("<task>", "a task's name, the beginning of an output's ID, or an execution")
+  .option("--follow", "wait for more, until the task ends")
+  .option("--attempt <n>", "of its last run, this attempt", wholeNumber)
+  .addHelpText("after", example("alamode log blur", "alamode log blur --follow"));
+
+command("runs", "list the runs, newest first", () => import("./commands/runs.ts").then((m) => m.runsCommand))
+  .option("-n, --limit <n>", "how many", wholeNumber, 20)
+  .option("--json", "print JSON")
+  .addHelpText("after", example("alamode runs", "alamode runs --limit 100"));
+
+command("diff", "compare two pipelines: what was changed, and what that changes", () =>
+  import("./commands/diff.ts").then((m) => m.diffCommand),
+)
+  .argument("<old>", "a pipeline file, a .dag file, or the number of a run")
+  .argument("[new]", "the same (default: the pipeline as it is now)")
+  .option("--json", "print JSON, with every changed value")
+  .addHelpText("after", example("alamode diff 12", "alamode diff yesterday.dag today.dag"));
+
+for (const declared of program.commands) if (declared.name() !== "init") withPlaces(declared);
+
+/** Declares a command. `load` is called when it is used. */
+function command(name: string, summary: string, load: () => Promise<Action>): Command {
+  return program
+    .command(name)
+    .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
+    .summary(summary)
+    .helpOption("-h, --help", "print this help")
+    .action(async (...args: unknown[]) => {
+      const action = await load();
+      process.exitCode = await action(...args.slice(0, -1));
+    });
+}
+
+/** What every command but `init` takes. */
+function withPlaces(declared: Command): void {
+  declared
+    .optionsGroup("Which pipeline, and where:")
+    .option("-f, --file <pipeline>", "a module or a .dag file (default: pipeline.ts)")
+    .option("--store <dir>", "folder of the store (default: .alamode; or ALAMODE_STORE)")
+    .option("--record <file>", "file of the record (default: .alamode/record.db; or ALAMODE_RECORD)");
+}
+
+function example(...lines: string[]): string {
+  return `\nExample${lines.length > 1 ? "s" : ""}:\n${lines.map((line) => `  $ ${line}`).join("\n")}`;
+}
+
+function argumentTerm(argument: Argument): string {
+  const name = `${argument.name()}${argument.variadic ? "..." : ""}`;
+  return argument.required ? `<${name}>` : `[${name}]`;
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new InvalidArgumentError("It must be a whole number of at least 1.");
+  return Number(text);
+}
+
+/** Does what the arguments say. The exit code is in `process.exitCode`. */
+export async function main(args: readonly string[]): Promise<void> {
+  guardStdout();
+  try {
+    await program.parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) {
+      process.exitCode = error.exitCode === 0 ? 0 : 2;
+      return;
+    }
+    const { tell } = await import("./errors.ts");
+    process.exitCode = tell(error, args.includes("--json"));
+  }
+}
