@@ -42,6 +42,15 @@ export async function findOutput(
     }
     if (output !== undefined) return { output, name: await nameOf(record, output) };
   }
+  if (plan instanceof AlamodeError && plan.code === "no-pipeline" && context.options.file === undefined) {
+    throw new AlamodeError(
+      "unknown-name",
+      `nothing here is called "${what}": no run, no output, and there is no pipeline.ts`,
+      {
+        hint: "alamode runs  lists the runs.",
+      },
+    );
+  }
   if (plan instanceof Error) throw plan;
   const { name, task } = taskOf(plan, what, command);
   return { output: task.output, name };

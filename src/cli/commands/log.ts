@@ -25,14 +25,11 @@ export async function logCommand(what: string, options: LogFlags): Promise<numbe
     const { output, name, execution: named } = await findOutput(context, record, what, "log");
     const execution = named ?? (await latest(record, output, options.attempt));
     if (execution === undefined) {
-      const which = options.attempt === undefined ? "" : ` attempt ${options.attempt} of`;
-      tell(
-        new AlamodeError(
-          "no-log",
-          `there is no log of${which} ${name}: it never ran with this spec and these inputs`,
-        ),
-        false,
-      );
+      const why =
+        options.attempt === undefined
+          ? `there is no log of ${name}: it never ran with this spec and these inputs`
+          : `${name} has no attempt ${options.attempt} in its last run`;
+      tell(new AlamodeError("no-log", why), false);
       return EXIT.failed;
     }
     const path = join(store.logDir, execution.log ?? `${execution.id}.log`);
