@@ -177,8 +177,9 @@ class Encoder {
         hint: "Flatten it, or put it into a file.",
       });
     }
-    const first = this.#containers.indexOf(container);
-    this.#steps.length = first + (this.#containers.length - repeat);
+    const period = this.#containers.length - repeat;
+    const first = this.#containers.findIndex((outer, depth) => outer === this.#containers[depth + period]);
+    this.#steps.length = first + period;
     const whole = pathText(this.#steps.slice(0, first), this.#at);
     this.#refuse({
       what: `this is ${whole === "" ? "the value" : whole} again: a cycle.`,

@@ -7,6 +7,7 @@ const CONTAINER_BYTES = 128;
 const MAP_ENTRY_BYTES = 56;
 const LIST_ITEM_BYTES = 16;
 const STRING_BYTES = 24;
+const BYTE_ARRAY_BYTES = 240;
 
 /** Where values of files this small go, there is always room. */
 const SMALL_FILE_BYTES = 1024 * 1024;
@@ -33,6 +34,11 @@ export class MemoryBudget {
   /** A string or a large integer of so many bytes. */
   string(length: number, offset: number): void {
     this.#take(STRING_BYTES + length, offset);
+  }
+
+  /** A Uint8Array of so many bytes. */
+  byteArray(length: number, offset: number): void {
+    this.#take(BYTE_ARRAY_BYTES + length, offset);
   }
 
   #take(bytes: number, offset: number): void {

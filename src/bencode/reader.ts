@@ -4,7 +4,7 @@ import { emptyMap } from "./empty-map.ts";
 import { MAX_DEPTH, MAX_DIGITS, MAX_TEXT_BYTES } from "./limits.ts";
 import { MemoryBudget } from "./memory-budget.ts";
 import { notBencode } from "./not-bencode.ts";
-import { TextCache } from "./text-cache.ts";
+import { shortText } from "./text-cache.ts";
 import type { Bnormal } from "./types.ts";
 
 const COLON = 0x3a;
@@ -20,7 +20,6 @@ const NINE = 0x39;
 export class BencodeReader {
   readonly #bytes: Buffer;
   readonly #memory: MemoryBudget;
-  readonly #texts = new TextCache();
   #offset = 0;
   /** Depth of the value to be read next. */
   #depth = 0;
@@ -174,8 +173,8 @@ export class BencodeReader {
   /** The string just read as text; undefined where it is not UTF-8. */
   #text(): string | undefined {
     const length = this.#end - this.#start;
-    const cached = this.#texts.short(this.#bytes, this.#start, length);
-    if (cached !== undefined) return cached;
+    const short = shortText(this.#bytes, this.#start, length, this.#memory);
+    if (short !== undefined) return short;
     this.#memory.string(length, this.#start);
     if (!isUtf8(this.#bytes.subarray(this.#start, this.#end))) return undefined;
     return this.#bytes.toString("utf8", this.#start, this.#end);
@@ -183,6 +182,7 @@ export class BencodeReader {
 
   /** The string just read as bytes of its own, so that the file they came from is not held. */
   #copy(): Uint8Array {
+    this.#memory.byteArray(this.#end - this.#start, this.#start);
     return new Uint8Array(this.#bytes.subarray(this.#start, this.#end));
   }
 
