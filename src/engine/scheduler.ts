@@ -95,7 +95,10 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   }
 
   function add(due: Iterable<number>, done: ReadonlyMap<number, Success>) {
-    for (const [node, success] of done) if (!entries.has(node)) successes.set(node, success);
+    for (const [node, success] of done) {
+      const state = entries.get(node)?.state;
+      if (state === undefined || state === "done") successes.set(node, success);
+    }
     const fresh = [...due].filter((node) => {
       const entry = entries.get(node);
       return entry === undefined || entry.state === "done";
@@ -147,13 +150,17 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     const below = [...graph.dependents(node)];
     for (let next = below.pop(); next !== undefined; next = below.pop()) {
       const state = entries.get(next)?.state;
-      if (state !== "waiting" && state !== "ready") continue;
-      set(next, "notStarted", { because: node });
-      below.push(...graph.dependents(next));
+      if (state === "retrying") set(next, "failed");
+      else if (state === "waiting" || state === "ready" || state === "held")
+        set(next, "notStarted", { because: node });
+      else continue;
+      clearTimeout(timers.get(next));
+      timers.delete(next);
+      for (const dependent of graph.dependents(next)) below.push(dependent);
     }
   }
 
-  /** Makes a node ready again after a while. */
+  /** Lets a node start again after a while, unless an input of it has gone meanwhile and is being made again. */
   function later(node: number, ms: number) {
     timers.set(
       node,
@@ -162,7 +169,9 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
           arrive(() => {
             timers.delete(node);
             const { state } = entries.get(node)!;
-            if (state === "held" || state === "retrying") set(node, "ready");
+            if (state !== "held" && state !== "retrying") return;
+            set(node, "waiting");
+            recount(node);
           }),
         ms,
       ),
