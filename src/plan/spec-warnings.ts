@@ -40,8 +40,10 @@ export function specWarnings(specs: Iterable<readonly [task: string, spec: Spec]
   });
 }
 
-/** The same for a plan. */
+/** The same for a plan, and a word where there is nothing in it. */
 export function planWarnings(plan: Plan): string[] {
+  if (Object.keys(plan.tasks).length === 0)
+    return ["the pipeline has no tasks. Add one:  dag.task('name', { command: '… > $OUTPUT' })"];
   function* specs(): Generator<[string, Spec]> {
     for (const name of Object.keys(plan.tasks)) yield [name, specOf(plan.tasks[name]!)];
   }

@@ -81,14 +81,16 @@ export function isTask(value: unknown): value is Task {
 /** Each depends on the one before; a list stands for all in it. Returns the last, so that more can follow it. */
 export function chain<Last extends Task | readonly Task[]>(
   ...links: readonly [...(Task | readonly Task[])[], Last]
-): Last {
+): Last;
+export function chain(...tasks: readonly Task[]): Task;
+export function chain(...links: readonly (Task | readonly Task[])[]): Task | readonly Task[] {
   let before: readonly Task[] = [];
   for (const link of links) {
-    const tasks = isTask(link) ? [link] : (link as readonly Task[]);
+    const tasks = isTask(link) ? [link] : link;
     for (const task of tasks) for (const earlier of before) task.addDep(earlier);
     before = tasks;
   }
-  return links.at(-1) as Last;
+  return links.at(-1) ?? [];
 }
 
 function isMapOfTasks(value: unknown): value is { readonly [name: string]: Task } {
