@@ -1,10 +1,18 @@
 #!/usr/bin/env node
 // The command `alamode`. Compiled code is cached in the user's own cache folder (a folder others can write to would let them
 // plant code); where that cannot be written it is compiled each time. NODE_DISABLE_COMPILE_CACHE=1 turns it off.
-import { enableCompileCache } from "node:module";
+import module from "node:module";
 import { homedir } from "node:os";
 import { join } from "node:path";
 
-enableCompileCache(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "a-la-mode"));
-const { main } = await import("./program.ts");
-await main(process.argv.slice(2));
+const OLDEST_NODE = 24;
+
+// Nothing that an older Node.js lacks may be imported by name before this is said.
+if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
+  process.stderr.write(`alamode needs Node.js ${OLDEST_NODE} or newer; this is ${process.versions.node}.\n`);
+  process.exitCode = 2;
+} else {
+  module.enableCompileCache(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "a-la-mode"));
+  const { main } = await import("./program.ts");
+  await main(process.argv.slice(2));
+}
