@@ -1,15 +1,14 @@
 // The end of a step that succeeded. The order is the promise: hash, make read-only, receipt, exclusive move, and last one
 // transaction. Killed between any two of these, the next run finds rubbish that no success names, and makes it again.
-import { hash } from "node:crypto";
-import { encode } from "../bencode/encode.ts";
 import { type OutputId, specOf } from "../plan/types.ts";
 import type { Resources, Success } from "../record/types.ts";
 import type { TreeDigest } from "../store/types.ts";
-import type { StepContext, StepRequest } from "./step.ts";
+import { digestsOf, type StepContext, type StepRequest } from "./step.ts";
 
 /** What a command left behind. */
 export interface Finished {
   readonly token: string;
+  readonly resolvedKey: string;
   /** Absolute path of the file or folder that is the output. */
   readonly top: string;
   /** Absolute paths of the inputs: links into them are replaced by their content. */
@@ -22,7 +21,7 @@ export interface Finished {
 export async function commitStep(
   context: StepContext,
   { planTask, inputs, execution, task, runnable }: StepRequest,
-  { token, top, inputPaths, resources, log }: Finished,
+  { token, resolvedKey, top, inputPaths, resources, log }: Finished,
 ): Promise<Success> {
   const { record, store, host, run, warn } = context;
   const sealed = await store.seal(top, { inputs: inputPaths, needle: run }, context.kill);
@@ -35,11 +34,10 @@ export async function commitStep(
     );
   }
   const spec = specOf(planTask);
-  const digests: Record<string, TreeDigest> = Object.create(null);
+  const digests = digestsOf(inputs);
   const read: Record<string, { output: OutputId; treeDigest: TreeDigest }> = Object.create(null);
   for (const name of Object.keys(inputs)) {
     const { output, treeDigest } = inputs[name]!;
-    digests[name] = treeDigest;
     read[name] = { output, treeDigest };
   }
   const endedAt = Date.now();
@@ -77,7 +75,7 @@ export async function commitStep(
     stamps,
     isolation: "none",
     inputs: read,
-    resolvedKey: hash("sha256", encode({ v: 1, spec, inputs: digests })),
+    resolvedKey,
     endedAt,
     resources,
     ...(log === undefined ? {} : { log }),

@@ -56,13 +56,13 @@ export async function stageStep({
     }
   }
   const env = {
-    PATH: path,
+    HOME: join(slot, "home"),
+    TMPDIR: join(slot, "tmp"),
     LANG: "C.UTF-8",
     TZ: "UTC",
     ...passed,
     ...runnable.env,
-    HOME: runnable.env["HOME"] ?? join(slot, "home"),
-    TMPDIR: join(slot, "tmp"),
+    PATH: path,
     INPUTS: join(cwd, "inputs"),
     OUTPUT: output,
   };

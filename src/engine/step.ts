@@ -22,6 +22,7 @@ import { engineFailure, explain } from "./failure.ts";
 import type { Host } from "./host.ts";
 import type { InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
+import { resolvedKeyOf } from "./resolved-key.ts";
 import type { Runnable, TaskOptions } from "./runnable.ts";
 import { clearSlot, keepSlot } from "./slot.ts";
 import { missingOutput, type Staged, stageStep } from "./staging.ts";
@@ -86,6 +87,7 @@ export type StepOutcome =
 /** Takes one step. Troubles of the engine's own surroundings (full disk, no descriptors) are failures too. Throws `lease-lost`. */
 export async function takeStep(context: StepContext, request: StepRequest): Promise<StepOutcome> {
   const path = request.runnable.env["PATH"] ?? request.passed["PATH"] ?? context.path;
+  const resolvedKey = resolvedKeyOf(request.planTask, digestsOf(request.inputs));
   const claim = await context.record.claim({
     output: request.planTask.output,
     run: context.run,
@@ -96,6 +98,7 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
     executor: context.executor.name,
     isolation: "none",
     path,
+    resolvedKey,
     force: request.force,
     ...(request.waitedFor === undefined ? {} : { waitedFor: request.waitedFor }),
   });
@@ -111,7 +114,7 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
         execution: claim.execution.id,
       };
     case "claimed":
-      return new Step(context, request, claim.token, path).take(claim.after);
+      return new Step(context, request, { token: claim.token, path, resolvedKey }).take(claim.after);
     default:
       return claim satisfies never;
   }
@@ -123,6 +126,7 @@ class Step {
   readonly #request: StepRequest;
   readonly #token: string;
   readonly #path: string;
+  readonly #resolvedKey: string;
   readonly #startedMs = performance.now();
   readonly #log: CappedLog;
   #hasLog = false;
@@ -130,11 +134,16 @@ class Step {
   /** Whether the slot holds something of this step. */
   #staged = false;
 
-  constructor(context: StepContext, request: StepRequest, token: string, path: string) {
+  constructor(
+    context: StepContext,
+    request: StepRequest,
+    { token, path, resolvedKey }: { token: string; path: string; resolvedKey: string },
+  ) {
     this.#context = context;
     this.#request = request;
     this.#token = token;
     this.#path = path;
+    this.#resolvedKey = resolvedKey;
     this.#log = new CappedLog(join(context.store.logDir, `${request.execution}.log`));
   }
 
@@ -158,6 +167,7 @@ class Step {
 
       const success = await commitStep(this.#context, this.#request, {
         token: this.#token,
+        resolvedKey: this.#resolvedKey,
         top: staged.top,
         inputPaths: Object.values(paths),
         resources: this.#resources,
@@ -244,12 +254,10 @@ class Step {
   async #fail(failure: Failure): Promise<StepOutcome> {
     const { execution, inputs, attempt, options } = this.#request;
     const scratch = this.#staged ? await this.#keepScratch() : undefined;
-    const read: Record<string, TreeDigest> = Object.create(null);
-    for (const name of Object.keys(inputs)) read[name] = inputs[name]!.treeDigest;
     await this.#context.record.fail(this.#token, execution, failure, {
       endedAt: Date.now(),
       resources: this.#resources,
-      inputs: read,
+      inputs: digestsOf(inputs),
       ...this.#logName(),
       ...(scratch === undefined ? {} : { scratch }),
     });
@@ -288,6 +296,13 @@ class Step {
       return undefined; // a full disk, say: that the step failed matters more than its scratch folder
     }
   }
+}
+
+/** Dependency name → tree digest. */
+export function digestsOf(inputs: Readonly<Record<string, Success>>): Record<string, TreeDigest> {
+  const digests: Record<string, TreeDigest> = Object.create(null);
+  for (const name of Object.keys(inputs)) digests[name] = inputs[name]!.treeDigest;
+  return digests;
 }
 
 /** A failure in the run that this one waited for, as its own. */

@@ -33,13 +33,14 @@ export function splitExecution(execution: string): { run: string; n: number } {
 
 /** To be completed with WHERE, and ORDER BY s.id. */
 export const SELECT_SUCCESS = `
-  SELECT s.id, o.output, r.run, e.n, t.digest, s.location, s.store, s.isolation, s.state, s.stale, s.settled, s.host, s.boot,
+  SELECT s.id, s.alias_of, o.output, r.run, e.n, t.digest, s.location, s.store, s.isolation, s.state, s.stale, s.settled, s.host, s.boot,
     s.made_at, s.size_bytes, s.files
   FROM successes s JOIN outputs o ON o.id = s.output_id JOIN trees t ON t.id = s.tree_id
     JOIN executions e ON e.id = s.execution_id JOIN runs r ON r.id = e.run_id`;
 
 export interface SuccessRow {
   readonly id: number;
+  readonly alias_of: number | null;
   readonly output: Uint8Array;
   readonly run: string;
   readonly n: number;
@@ -60,6 +61,7 @@ export interface SuccessRow {
 export function successOf(row: SuccessRow): Success {
   return {
     id: row.id,
+    ...(row.alias_of !== null && { aliasOf: row.alias_of }),
     output: hex(row.output) as OutputId,
     execution: `${row.run}-${row.n}`,
     treeDigest: hex(row.digest) as TreeDigest,

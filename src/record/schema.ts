@@ -90,9 +90,11 @@ CREATE INDEX executions_by_task ON executions (task, id) WHERE outcome = 'succes
 CREATE TABLE leases (
   output_id INTEGER PRIMARY KEY REFERENCES outputs (id),
   execution_id INTEGER NOT NULL UNIQUE REFERENCES executions (id),
+  resolved_key BLOB NOT NULL,
   token TEXT NOT NULL UNIQUE,
   slot TEXT NOT NULL
 ) STRICT;
+CREATE INDEX leases_by_key ON leases (resolved_key);
 
 CREATE TABLE trees (
   id INTEGER PRIMARY KEY,
@@ -103,7 +105,8 @@ CREATE TABLE trees (
 CREATE TABLE successes (
   id INTEGER PRIMARY KEY,
   output_id INTEGER NOT NULL REFERENCES outputs (id),
-  execution_id INTEGER NOT NULL UNIQUE REFERENCES executions (id),
+  execution_id INTEGER NOT NULL REFERENCES executions (id),
+  alias_of INTEGER REFERENCES successes (id), -- the success of that execution, where this one rests on it
   tree_id INTEGER NOT NULL REFERENCES trees (id),
   resolved_key BLOB NOT NULL,
   location TEXT NOT NULL,
@@ -122,6 +125,9 @@ CREATE TABLE successes (
   stamps BLOB NOT NULL                  -- last, because it may be long and is seldom read
 ) STRICT;
 CREATE INDEX successes_by_output ON successes (output_id, id);
+CREATE UNIQUE INDEX successes_by_execution ON successes (execution_id) WHERE alias_of IS NULL;
+CREATE INDEX successes_by_alias ON successes (alias_of) WHERE alias_of IS NOT NULL;
+CREATE INDEX successes_by_key ON successes (resolved_key, id) WHERE alias_of IS NULL;
 CREATE INDEX successes_unsettled ON successes (host, boot, id) WHERE settled = 0;
 
 -- The success that stands for an output: its current one, or, when the bytes are gone, the last that was current. So

@@ -31,26 +31,13 @@ function commit(db: SqliteConnection, request: CommitRequest): Committed {
   if (lease === undefined || executionId === undefined) throw leaseLost(request);
 
   const outputId = lease.output_id;
-  const before = standingOf(db, outputId);
   const success = writeSuccess(db, request, outputId, executionId);
-  const stale = hasOutdatedInput(db, success.id);
-  const state = stateOf({ stale, isolation: request.isolation }, before);
-  let madeStale = 0;
-  db.run("UPDATE successes SET stale = ?, state = ? WHERE id = ?", stale ? 1 : 0, state, success.id);
-  if (state === "current") {
-    db.run("UPDATE successes SET state = 'superseded' WHERE id = ? AND state = 'current'", before?.id ?? 0);
-    db.run(
-      `INSERT INTO standing (output_id, success_id) VALUES (?, ?)
-       ON CONFLICT (output_id) DO UPDATE SET success_id = excluded.success_id`,
-      outputId,
-      success.id,
-    );
-    madeStale = followChange(db, outputId);
-  }
+  const madeStale = takePlace(db, outputId, success.id, request.isolation);
   db.run(
     `UPDATE successes SET made_stale = ?, differs_from_id = (
        SELECT e.tree_id FROM successes e
        WHERE e.output_id = successes.output_id AND e.resolved_key = successes.resolved_key AND e.tree_id <> successes.tree_id
+         AND e.alias_of IS NULL
        ORDER BY e.id DESC LIMIT 1)
      WHERE id = ?`,
     madeStale,
@@ -58,6 +45,31 @@ function commit(db: SqliteConnection, request: CommitRequest): Committed {
   );
   endExecution(db, request, executionId);
   return answerOf(db, executionId)!;
+}
+
+/**
+ * Decides what a new success is beside the one that stands, and lets it take that place if it is to. In a write
+ * transaction, with the success and its inputs written. Returns how many others became stale by it.
+ */
+export function takePlace(
+  db: SqliteConnection,
+  outputId: number,
+  successId: number,
+  isolation: Isolation,
+): number {
+  const before = standingOf(db, outputId);
+  const stale = hasOutdatedInput(db, successId);
+  const state = stateOf({ stale, isolation }, before);
+  db.run("UPDATE successes SET stale = ?, state = ? WHERE id = ?", stale ? 1 : 0, state, successId);
+  if (state !== "current") return 0;
+  db.run("UPDATE successes SET state = 'superseded' WHERE id = ? AND state = 'current'", before?.id ?? 0);
+  db.run(
+    `INSERT INTO standing (output_id, success_id) VALUES (?, ?)
+     ON CONFLICT (output_id) DO UPDATE SET success_id = excluded.success_id`,
+    outputId,
+    successId,
+  );
+  return followChange(db, outputId);
 }
 
 interface Standing {
@@ -118,20 +130,25 @@ function writeSuccess(
     request.files,
     request.stamps,
   )!;
-  for (const [name, input] of Object.entries(request.inputs)) {
+  writeInputs(db, success.id, request.inputs);
+  return success;
+}
+
+/** Writes what a success was made from. */
+export function writeInputs(db: SqliteConnection, successId: number, inputs: CommitRequest["inputs"]): void {
+  for (const [name, input] of Object.entries(inputs)) {
     const inputTree = treeRow(db, input.treeDigest);
     if (inputTree === undefined) {
       throw new Error(`input "${name}" has a tree that no success has. This is a bug; please report it.`);
     }
     db.run(
       "INSERT INTO success_inputs (success_id, name, input_output_id, tree_id) VALUES (?, ?, ?, ?)",
-      success.id,
+      successId,
       name,
       noteOutput(db, input.output),
       inputTree,
     );
   }
-  return success;
 }
 
 function treeRow(db: SqliteConnection, digest: TreeDigest): number | undefined {
@@ -158,11 +175,14 @@ function endExecution(db: SqliteConnection, request: CommitRequest, executionId:
 }
 
 function answerOf(db: SqliteConnection, executionId: number): Committed | undefined {
-  const row = db.get<SuccessRow>(`${SELECT_SUCCESS} WHERE s.execution_id = ?`, executionId);
+  const row = db.get<SuccessRow>(
+    `${SELECT_SUCCESS} WHERE s.execution_id = ? AND s.alias_of IS NULL`,
+    executionId,
+  );
   if (row === undefined) return undefined;
   const told = db.get<{ made_stale: number; differs: Uint8Array | null }>(
     `SELECT s.made_stale, d.digest AS differs FROM successes s LEFT JOIN trees d ON d.id = s.differs_from_id
-     WHERE s.execution_id = ?`,
+     WHERE s.execution_id = ? AND s.alias_of IS NULL`,
     executionId,
   )!;
   return {

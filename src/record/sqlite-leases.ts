@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { encode } from "../bencode/encode.ts";
 import { isolationSuffices } from "./isolation.ts";
-import { type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
+import { bytesOf, type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { noteOutput, outputRow } from "./sqlite-plans.ts";
 import { runLives } from "./sqlite-runs.ts";
@@ -57,15 +57,14 @@ function answerWithoutLease(db: SqliteConnection, request: ClaimRequest): Claim 
   if (awaited?.failure !== undefined && !NOT_THE_TASKS.includes(awaited.failure.kind)) {
     return { kind: "failed", execution: awaited };
   }
-  const lease = findLease(db, request);
-  if (lease === undefined || !runLives(db, lease.holder.run)) return undefined;
-  return { kind: "held", holder: lease.holder };
+  const living = findLeases(db, request).find(({ holder }) => runLives(db, holder.run));
+  return living && { kind: "held", holder: living.holder };
 }
 
-/** In a write transaction in which nothing else answered the request: a lease that is there is a dead run's. */
+/** In a write transaction in which nothing else answered the request: leases that are there are dead runs'. */
 function takeLease(db: SqliteConnection, startedAt: Millis, request: ClaimRequest): Claim {
-  const dead = findLease(db, request);
-  if (dead !== undefined) {
+  const leftBehind = findLeases(db, request);
+  for (const dead of leftBehind) {
     db.run(
       `UPDATE executions SET outcome = 'failure', ended_at = ?, failure_kind = 'abandoned', failure_message = 'its engine died'
        WHERE id = ? AND outcome = 'running'`,
@@ -95,35 +94,42 @@ function takeLease(db: SqliteConnection, startedAt: Millis, request: ClaimReques
     request.path,
   )!;
   const token = randomBytes(16).toString("hex");
-  const insert = "INSERT INTO leases (output_id, execution_id, token, slot) VALUES (?, ?, ?, ?)";
-  db.run(insert, outputId, id, token, request.slot);
-  return { kind: "claimed", token, startedAt, ...(dead !== undefined && { after: dead.holder }) };
+  const insert =
+    "INSERT INTO leases (output_id, execution_id, resolved_key, token, slot) VALUES (?, ?, ?, ?, ?)";
+  db.run(insert, outputId, id, bytesOf(request.resolvedKey), token, request.slot);
+  return {
+    kind: "claimed",
+    token,
+    startedAt,
+    ...(leftBehind[0] !== undefined && { after: leftBehind[0].holder }),
+  };
 }
 
-function findLease(
-  db: SqliteConnection,
-  request: ClaimRequest,
-): { executionId: number; holder: Holder } | undefined {
+/** Leases on the output, first, and on the resolved key under whatever output. */
+function findLeases(db: SqliteConnection, request: ClaimRequest): { executionId: number; holder: Holder }[] {
   interface LeaseRow extends Omit<Holder, "execution"> {
     readonly id: number;
     readonly n: number;
+    readonly same_output: number;
   }
-  const outputId = outputRow(db, request.output);
-  if (outputId === undefined) return undefined;
-  const row = db.get<LeaseRow>(
-    `SELECT e.id, r.run, e.n, e.task, e.host, r.pid, e.started_at AS since, l.slot
-     FROM leases l JOIN executions e ON e.id = l.execution_id JOIN runs r ON r.id = e.run_id WHERE l.output_id = ?`,
+  const outputId = outputRow(db, request.output) ?? 0;
+  const rows = db.all<LeaseRow>(
+    `SELECT e.id, r.run, e.n, e.task, e.host, r.pid, e.started_at AS since, l.slot, l.output_id = ? AS same_output
+     FROM leases l JOIN executions e ON e.id = l.execution_id JOIN runs r ON r.id = e.run_id
+     WHERE l.output_id = ? OR l.resolved_key = ? ORDER BY same_output DESC`,
     outputId,
+    outputId,
+    bytesOf(request.resolvedKey),
   );
-  if (row === undefined) return undefined;
-  const { id, n, ...rest } = row;
-  const holder = { ...rest, execution: `${rest.run}-${n}` };
-  if (holder.run === request.run) {
-    throw new Error(
-      `${holder.execution} of this very run makes the output. This is a bug; please report it.`,
-    );
-  }
-  return { executionId: id, holder };
+  return rows.map(({ id, n, same_output, ...rest }) => {
+    const holder = { ...rest, execution: `${rest.run}-${n}` };
+    if (same_output === 1 && holder.run === request.run) {
+      throw new Error(
+        `${holder.execution} of this very run makes the output. This is a bug; please report it.`,
+      );
+    }
+    return { executionId: id, holder };
+  });
 }
 
 function findExecution(db: SqliteConnection, execution: ExecutionId): Execution | undefined {

@@ -35,13 +35,15 @@ export function successCalls(db: SqliteConnection): SuccessCalls {
       }),
     stamps: (success) =>
       db.read(() => {
-        const row = db.get<{ stamps: Uint8Array }>("SELECT stamps FROM successes WHERE id = ?", success);
+        const sql = `SELECT o.stamps FROM successes s JOIN successes o ON o.id = coalesce(s.alias_of, s.id) WHERE s.id = ?`;
+        const row = db.get<{ stamps: Uint8Array }>(sql, success);
         return row?.stamps ?? notThere(`success ${success}`, db.file);
       }),
     // What it stands for is left to it (table `standing`): what was made from it stays valid until it is made again.
     mark: (success, state) =>
       db.write(() => {
-        db.run("UPDATE successes SET state = ? WHERE id = ?", state, success);
+        const original = originalOf(db, success);
+        db.run("UPDATE successes SET state = ? WHERE id = ? OR alias_of = ?", state, original, original);
       }),
     settle: (store, host, boot, upTo) =>
       db.write(() => {
@@ -51,11 +53,18 @@ export function successCalls(db: SqliteConnection): SuccessCalls {
       }),
     settleOne: (success) =>
       db.write(() => {
-        db.run("UPDATE successes SET settled = 1 WHERE id = ?", success);
+        const original = originalOf(db, success);
+        db.run("UPDATE successes SET settled = 1 WHERE id = ? OR alias_of = ?", original, original);
       }),
     lastSuccess: () =>
       db.read(() => db.get<{ id: number }>("SELECT coalesce(max(id), 0) AS id FROM successes")!.id),
   };
+}
+
+/** The success of the execution that made the bytes of this one. */
+function originalOf(db: SqliteConnection, success: number): number {
+  const sql = "SELECT coalesce(alias_of, id) AS id FROM successes WHERE id = ?";
+  return db.get<{ id: number }>(sql, success)?.id ?? success;
 }
 
 /** What stands for the output and has its bytes, as far as the record knows. */

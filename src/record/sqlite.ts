@@ -1,5 +1,6 @@
 // The embedded record: one SQLite file, for the runs of one machine. Its parts are joined here.
 import { resolve } from "node:path";
+import { aliasCalls } from "./sqlite-alias.ts";
 import { commitCalls } from "./sqlite-commit.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
 import { executionQueries } from "./sqlite-executions.ts";
@@ -31,6 +32,7 @@ export async function openSqliteRecord(file: string, options: SqliteRecordOption
     ...planQueries(db),
     ...leaseCalls(db, now),
     ...commitCalls(db),
+    ...aliasCalls(db, now),
     ...successCalls(db),
     ...executionQueries(db),
     async close() {

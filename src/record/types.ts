@@ -24,6 +24,9 @@ export type SuccessState = "current" | "lost" | "damaged" | "superseded" | "othe
 export interface Success {
   readonly id: number;
   readonly output: OutputId;
+  /** The success that this one rests on: that of the execution that made the bytes. Absent for an original. */
+  readonly aliasOf?: number;
+  /** Who made the bytes: for an alias, an execution of another output or an earlier one of this. */
   readonly execution: ExecutionId;
   readonly treeDigest: TreeDigest;
   readonly location: Location;
@@ -164,6 +167,8 @@ export interface ClaimRequest {
   readonly executor: string;
   readonly isolation: Isolation;
   readonly path: string;
+  /** As in CommitRequest. Whoever makes what has the same key is waited for, whatever the output is called. */
+  readonly resolvedKey: string;
   /** The execution waited for since an earlier answer `held`. If it ended in a failure of the task's, that is the answer. */
   readonly waitedFor?: ExecutionId;
   /** Run even though there is a current success. */
@@ -204,6 +209,17 @@ export interface CommitRequest {
   readonly boot: string;
 }
 
+/** An output that an earlier execution has made already, under another ID or before its inputs were remade. */
+export interface AliasRequest {
+  readonly output: OutputId;
+  readonly resolvedKey: string;
+  /** Id of a success that `candidates` told of. */
+  readonly original: number;
+  /** The weakest of the original's and the inputs'. */
+  readonly isolation: Isolation;
+  readonly inputs: CommitRequest["inputs"];
+}
+
 export interface Committed {
   readonly success: Success;
   /** Digest of an earlier tree of the same output that differs: the task is not deterministic. */
@@ -242,6 +258,16 @@ export interface RecordDb {
   claim(request: ClaimRequest): Promise<Claim>;
   /** Writes the success and ends the lease and the execution. Throws `lease-lost` unless the token still holds it. Idempotent by execution. */
   commit(request: CommitRequest): Promise<Committed>;
+  /**
+   * For each resolved key the successes of executions that had it, earliest first: originals, whose bytes are there as far as
+   * is known, and whose isolation suffices. One round trip for many.
+   */
+  candidates(resolvedKeys: readonly string[], isolation: Isolation): Promise<Success[][]>;
+  /**
+   * Lets earlier successes stand for outputs, in order. Answers with what stands for each then: the alias, or a success
+   * that somebody made meanwhile; undefined where the original's bytes turned out to be gone.
+   */
+  alias(requests: readonly AliasRequest[]): Promise<(Success | undefined)[]>;
   /** Ends the lease and the execution without success. Idempotent. */
   fail(
     token: string,
@@ -256,7 +282,7 @@ export interface RecordDb {
     },
   ): Promise<void>;
 
-  /** Marks successes whose bytes are gone or changed. A current one stops standing for its output. */
+  /** Marks a success whose bytes are gone or changed, and all that rest on the same. Current ones stop standing. */
   mark(success: number, state: "lost" | "damaged"): Promise<void>;
   /**
    * Marks all unsettled successes in `store` (its id) of this host and boot with id ≤ `upTo` as settled. Returns how many.

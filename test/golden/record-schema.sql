@@ -29,6 +29,7 @@ CREATE TABLE executions (
 CREATE TABLE leases (
   output_id INTEGER PRIMARY KEY REFERENCES outputs (id),
   execution_id INTEGER NOT NULL UNIQUE REFERENCES executions (id),
+  resolved_key BLOB NOT NULL,
   token TEXT NOT NULL UNIQUE,
   slot TEXT NOT NULL
 ) STRICT;
@@ -88,7 +89,8 @@ CREATE TABLE success_inputs (
 CREATE TABLE successes (
   id INTEGER PRIMARY KEY,
   output_id INTEGER NOT NULL REFERENCES outputs (id),
-  execution_id INTEGER NOT NULL UNIQUE REFERENCES executions (id),
+  execution_id INTEGER NOT NULL REFERENCES executions (id),
+  alias_of INTEGER REFERENCES successes (id), -- the success of that execution, where this one rests on it
   tree_id INTEGER NOT NULL REFERENCES trees (id),
   resolved_key BLOB NOT NULL,
   location TEXT NOT NULL,
@@ -113,8 +115,12 @@ CREATE TABLE trees (
 ) STRICT;
 CREATE INDEX executions_by_output ON executions (output_id, id);
 CREATE INDEX executions_by_task ON executions (task, id) WHERE outcome = 'success';
+CREATE INDEX leases_by_key ON leases (resolved_key);
 CREATE INDEX plan_tasks_by_output ON plan_tasks (output_id, plan_id);
 CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
 CREATE INDEX success_inputs_by_input ON success_inputs (input_output_id, tree_id, success_id);
+CREATE INDEX successes_by_alias ON successes (alias_of) WHERE alias_of IS NOT NULL;
+CREATE UNIQUE INDEX successes_by_execution ON successes (execution_id) WHERE alias_of IS NULL;
+CREATE INDEX successes_by_key ON successes (resolved_key, id) WHERE alias_of IS NULL;
 CREATE INDEX successes_by_output ON successes (output_id, id);
 CREATE INDEX successes_unsettled ON successes (host, boot, id) WHERE settled = 0;

@@ -1,6 +1,7 @@
 // What every kind of record keeps to. Each driver's tests call this with a module that opens it.
 import { type TestContext, test } from "node:test";
 import type { RecordDb } from "../../src/record/types.ts";
+import { aliasContract } from "./contract-alias.ts";
 import { leaseContract } from "./contract-leases.ts";
 import { modelContract } from "./contract-model.ts";
 import { planContract } from "./contract-plans.ts";
@@ -34,6 +35,7 @@ export function recordContract(name: string, opener: URL): void {
   leaseContract(inRecord);
   successContract(inRecord);
   validityContract(inRecord);
+  aliasContract(inRecord);
   modelContract(inRecord);
   processContract(inRecord, opener);
 }

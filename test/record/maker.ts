@@ -107,6 +107,7 @@ export class Maker {
       executor: "local",
       isolation: "none",
       path: "/bin",
+      resolvedKey: digestOf({ claimed: this.output(task) }),
       ...more,
     };
   }

@@ -1,0 +1,13 @@
+// Promise 7's key: what a step really depends on, its spec and the bytes it reads, whatever its inputs are called elsewhere.
+import { hash } from "node:crypto";
+import { encode } from "../bencode/encode.ts";
+import { type PlanTask, specOf } from "../plan/types.ts";
+import type { TreeDigest } from "../store/types.ts";
+
+/** sha256(bencode({ v: 1, spec, inputs: { dependency name: tree digest } })), 64 hex. */
+export function resolvedKeyOf(
+  task: PlanTask,
+  digests: { readonly [dependency: string]: TreeDigest },
+): string {
+  return hash("sha256", encode({ v: 1, spec: specOf(task), inputs: digests }));
+}

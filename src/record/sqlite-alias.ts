@@ -1,0 +1,54 @@
+// Early cut-off in the embedded record: what was made once under a resolved key stands for whatever has the same key.
+import { isolationSuffices } from "./isolation.ts";
+import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
+import { takePlace, writeInputs } from "./sqlite-commit.ts";
+import type { SqliteConnection } from "./sqlite-connection.ts";
+import { noteOutput } from "./sqlite-plans.ts";
+import { currentSuccess } from "./sqlite-successes.ts";
+import type { AliasRequest, Isolation, Millis, RecordDb, Success } from "./types.ts";
+
+type AliasCalls = Pick<RecordDb, "candidates" | "alias">;
+
+export function aliasCalls(db: SqliteConnection, now: () => Millis): AliasCalls {
+  return {
+    candidates: (resolvedKeys, isolation) =>
+      db.read(() => resolvedKeys.map((key) => candidatesOf(db, key, isolation))),
+    alias: (requests) => db.write(() => requests.map((request) => aliasOne(db, request, now()))),
+  };
+}
+
+function candidatesOf(db: SqliteConnection, resolvedKey: string, isolation: Isolation): Success[] {
+  const sql = `${SELECT_SUCCESS}
+    WHERE s.resolved_key = ? AND s.alias_of IS NULL AND s.state NOT IN ('lost', 'damaged') ORDER BY s.id`;
+  return db
+    .all<SuccessRow>(sql, bytesOf(resolvedKey))
+    .map(successOf)
+    .filter((success) => isolationSuffices(success.isolation, isolation));
+}
+
+function aliasOne(db: SqliteConnection, request: AliasRequest, madeAt: Millis): Success | undefined {
+  const standing = currentSuccess(db, request.output);
+  if (standing !== undefined && !standing.stale && isolationSuffices(standing.isolation, request.isolation)) {
+    return standing;
+  }
+  const outputId = noteOutput(db, request.output);
+  // Stamps are not copied: they may be long, and are looked up at the original.
+  const written = db.get<{ id: number }>(
+    `INSERT INTO successes (output_id, execution_id, alias_of, tree_id, resolved_key, location, store, isolation, state, stale,
+       settled, host, boot, made_at, size_bytes, files, made_stale, stamps)
+     SELECT ?, execution_id, id, tree_id, resolved_key, location, store, ?, 'other', 0, settled, host, boot, ?, size_bytes,
+       files, 0, x''
+     FROM successes
+     WHERE id = ? AND alias_of IS NULL AND resolved_key = ? AND state NOT IN ('lost', 'damaged')
+     RETURNING id`,
+    outputId,
+    request.isolation,
+    madeAt,
+    request.original,
+    bytesOf(request.resolvedKey),
+  );
+  if (written === undefined) return undefined;
+  writeInputs(db, written.id, request.inputs);
+  takePlace(db, outputId, written.id, request.isolation);
+  return currentSuccess(db, request.output);
+}
