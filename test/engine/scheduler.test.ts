@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { schedule } from "../../src/engine/scheduler.ts";
+import { type NodeState, schedule } from "../../src/engine/scheduler.ts";
 import { graphOf } from "../../src/plan/graph.ts";
 import type { Success } from "../../src/record/types.ts";
 import { FakeSteps, failure, held, quiet } from "./fake-steps.ts";
@@ -334,7 +334,7 @@ test("on any graph, in any order of ends: each task once, after its inputs, with
       const poisoned = new Set<string>();
       for (const [task, [, ...above]] of Object.entries(tasks)) {
         if (above.some((name) => fails.has(name) || poisoned.has(name))) poisoned.add(task);
-        const state = states[task]!;
+        const state: NodeState = states[task]!;
         if (succeeded.has(task)) assert.equal(state, "done");
         else if (poisoned.has(task)) assert.equal(state, "notStarted");
         else if (keepGoing) assert.equal(state, "failed");
