@@ -2,7 +2,7 @@
 // pipeline is described; it also remembers which file each digest was read from, so that its content can be kept.
 import { createHash } from "node:crypto";
 import { closeSync, globSync, lstatSync, openSync, readSync, statSync } from "node:fs";
-import { isAbsolute, relative, resolve, sep } from "node:path";
+import { dirname, isAbsolute, relative, resolve, sep } from "node:path";
 import { sortUtf8 } from "../bencode/order.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import type { Plan, Spec } from "./types.ts";
@@ -36,7 +36,8 @@ export function sourceBase(): string {
 
 /**
  * The `files` of a spec: relative path → sha256 of all regular files that the patterns match, e.g.
- * `files('fit.py', 'lib/**')`. Links to files are followed. Neither times nor where the project lies matter.
+ * `files('fit.py', 'lib/**')`. Links to files are followed; hidden files and folders that are links only where the
+ * pattern names them. Neither times nor where the project lies matter.
  * Throws `no-source` (nothing matches), `source-folder` (a folder without `/**`), `source-outside` (above the folder).
  */
 export function files(...patterns: (string | FilesOptions)[]): { [path: string]: string } {
@@ -108,11 +109,34 @@ function pathsOf(pattern: string, base: string): string[] {
     return [relativePath(base, resolve(base, pattern))];
   }
   const paths: string[] = [];
+  const throughLink = linkedFolders(pattern, base);
   for (const path of globSync(pattern, { cwd: base })) {
     refuseOutside(pattern, path, base);
+    if (throughLink(path)) continue;
     if (isFile(pattern, resolve(base, path))) paths.push(relativePath(base, resolve(base, path)));
   }
   return paths;
+}
+
+/**
+ * Whether a match lies in a folder that is a link, which the pattern does not name itself. Node versions differ in whether
+ * a glob enters those, and an ID must not depend on that.
+ */
+function linkedFolders(pattern: string, base: string): (path: string) => boolean {
+  const literal = resolve(base, pattern.split("/").slice(0, firstGlob(pattern)).join("/"));
+  const known = new Map<string, boolean>();
+  const isLinked = (folder: string): boolean => {
+    if (folder === literal || folder === dirname(folder)) return false;
+    const linked = known.get(folder) ?? (lstatSync(folder).isSymbolicLink() || isLinked(dirname(folder)));
+    known.set(folder, linked);
+    return linked;
+  };
+  return (path) => isLinked(dirname(resolve(base, path)));
+}
+
+/** Index of the pattern's first part that is not a plain name. */
+function firstGlob(pattern: string): number {
+  return pattern.split("/").findIndex((part) => /[*?[\]{}()!+@\\]/.test(part));
 }
 
 function relativePath(base: string, file: string): string {

@@ -87,8 +87,8 @@ test("a small file that would become more values than memory holds costs an erro
       bytes[bytes.length - 1] = 0x65;
       try { decode(bytes); console.log("decoded"); } catch (error) { console.log(error.code); }
     }
-    const unique = Buffer.alloc(6e6 * 9 + 2, "l");
-    for (let i = 0; i < 6e6; i++) unique.write("7:" + (1e6 + i), 1 + i * 9, "latin1");
+    const unique = Buffer.alloc(12e6 * 10 + 2, "l");
+    for (let i = 0; i < 12e6; i++) unique.write("8:" + (1e7 + i), 1 + i * 10, "latin1");
     unique[unique.length - 1] = 0x65;
     try { decode(unique); console.log("decoded"); } catch (error) { console.log(error.code); }`;
   const output = execFileSync(

@@ -88,6 +88,21 @@ test("a name with glob characters is taken literally where such a file exists", 
   assert.deepEqual({ ...files("a[1].py") }, { "a[1].py": sha256("odd") });
 });
 
+test("a pattern enters hidden and linked folders only where it names them, in every Node", (t) => {
+  const folder = project(t);
+  mkdirSync(join(folder, "lib/.git"));
+  writeFileSync(join(folder, "lib/.git/config"), "git");
+  symlinkSync("lib", join(folder, "linked"));
+  symlinkSync("../deep", join(folder, "lib/deep/again"));
+  const all = ["lib/a.py", "lib/deep/é.py"];
+  assert.deepEqual(Object.keys(files("lib/**")), all);
+  assert.deepEqual(Object.keys(files("lib/**/*")), all);
+  assert.deepEqual(Object.keys(files("**/*.py")), ["fit.py", ...all]);
+  assert.deepEqual(Object.keys(files("*/*.py")), ["lib/a.py"]);
+  assert.deepEqual(Object.keys(files("linked/*.py")), ["linked/a.py"]);
+  assert.deepEqual(Object.keys(files("lib/.git/**")), ["lib/.git/config"]);
+});
+
 test("saving a plan keeps the contents of its sources", async (t) => {
   const folder = project(t);
   const dag = new Dag();
