@@ -1,6 +1,7 @@
 // How an error looks: what happened, where (facts, aligned), and the way out; and the exit code it ends with.
 import { styleText } from "node:util";
 import { AlamodeError, errnoOf } from "../errors.ts";
+import { systemError } from "../store/system-error.ts";
 import { indent, table } from "./format.ts";
 import { jsonLine } from "./json.ts";
 
@@ -55,5 +56,7 @@ function asOurs(error: unknown): AlamodeError | undefined {
   if (error instanceof AlamodeError) return error;
   const errno = errnoOf(error);
   if (errno === undefined || !(error instanceof Error)) return undefined;
+  const told = systemError(error, "alamode");
+  if (told instanceof AlamodeError && told.hint !== undefined) return told;
   return new AlamodeError(`system-${errno}`, error.message, { cause: error });
 }

@@ -79,6 +79,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
         columns = nameColumns(tasks.map((task) => folded.of(task)?.name ?? task));
         break;
       case "task.reused":
+      case "task.same":
       case "task.notStarted":
         break;
       default:

@@ -29,6 +29,7 @@ export function plainView({ stream, tasks, flags }: ViewOptions): View {
       case "run.started":
       case "task.started":
       case "task.reused":
+      case "task.same":
       case "task.notStarted":
         return;
       default:

@@ -22,6 +22,8 @@ export interface Progress {
   /** Due tasks that came to an end, in whatever way. */
   ended: number;
   ran: number;
+  /** Not run: the same was made before. */
+  same: number;
   failed: number;
   notStarted: number;
 }
@@ -35,6 +37,7 @@ export function newProgress(now: number): Progress {
     running: new Map(),
     ended: 0,
     ran: 0,
+    same: 0,
     failed: 0,
     notStarted: 0,
   };
@@ -66,6 +69,11 @@ export function apply(progress: Progress, event: RunEvent, now: number): void {
       progress.ran++;
       progress.ended++;
       return;
+    case "task.same":
+      progress.running.delete(event.task); // it may have waited for another run
+      progress.same++;
+      progress.ended++;
+      return;
     case "task.reused":
       // Of a due task only where another run made it meanwhile; the others were never counted as due.
       if (progress.running.delete(event.task)) progress.ended++;
@@ -91,7 +99,7 @@ export function apply(progress: Progress, event: RunEvent, now: number): void {
 
 /** Tasks that were done before, or by others meanwhile, as far as can be told now. */
 export function reused(progress: Progress): number {
-  const done = progress.ran + progress.failed + progress.notStarted;
+  const done = progress.ran + progress.same + progress.failed + progress.notStarted;
   const others = Math.max(0, progress.ended - done);
   return Math.max(0, progress.tasks - progress.due) + others;
 }

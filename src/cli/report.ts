@@ -89,6 +89,7 @@ export function summaryLine(
 export function countsLine(progress: Progress, now: number): string {
   const done = [
     ...part(progress.ran, "ran"),
+    ...part(progress.same, "same"),
     ...part(reused(progress), "reused"),
     ...part(progress.failed, "failed"),
     ...part(progress.notStarted, "not started"),

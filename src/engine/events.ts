@@ -33,6 +33,13 @@ export type RunEvent =
     }
   /** Told for tasks that a due task or a goal needs and that are done already; what lies above them is not looked at. */
   | { readonly event: "task.reused"; readonly task: string; readonly output: OutputId }
+  /** Not run: `execution` made the same from the same bytes before, under whatever name, and that stands for it. */
+  | {
+      readonly event: "task.same";
+      readonly task: string;
+      readonly output: OutputId;
+      readonly execution: ExecutionId;
+    }
   /** Another live run makes it. */
   | {
       readonly event: "task.waiting";

@@ -1,9 +1,12 @@
-// Answers decide's questions from record and store: is it done, and are its bytes there to be trusted?
-import type { OutputId } from "../plan/types.ts";
-import type { RecordDb, Success } from "../record/types.ts";
-import type { Store } from "../store/types.ts";
-import type { Decision, Fact } from "./decide.ts";
+// Answers the questions of decide and cut-off from record and store: is it done, and are its bytes there to be trusted?
+import type { PlanGraph } from "../plan/graph.ts";
+import type { OutputId, Plan } from "../plan/types.ts";
+import type { AliasRequest, Isolation, RecordDb, Success } from "../record/types.ts";
+import type { Store, TreeDigest } from "../store/types.ts";
+import { type Asked, type CutOff, cutOff } from "./cut-off.ts";
+import { type Decision, decide, type Fact } from "./decide.ts";
 import type { Host } from "./host.ts";
+import { resolvedKeyOf } from "./resolved-key.ts";
 
 export interface FactSource {
   readonly record: RecordDb;
@@ -13,15 +16,52 @@ export interface FactSource {
   readonly mark: boolean;
 }
 
-/** Runs a decision to its end. `outputOf` maps the decision's nodes to outputs. */
-export async function answer(
-  decision: Generator<readonly number[], Decision, readonly Fact[]>,
-  outputOf: (node: number) => OutputId,
+/** A success known to the record, beside what asking for it took to find out. */
+interface Key {
+  readonly asked: Asked;
+  readonly output: OutputId;
+  readonly resolvedKey: string;
+  readonly inputs: AliasRequest["inputs"];
+}
+
+/** What runs demand of a success for now. */
+const DEMANDED: Isolation = "none";
+
+/** Decides, and cuts off what was made before under another name: two round trips a layer. */
+export async function decideNow(
+  plan: Plan,
+  graph: PlanGraph,
+  nodes: readonly number[],
   source: FactSource,
-): Promise<Decision> {
+  options: { readonly inputsOnly?: boolean } = {},
+): Promise<CutOff> {
+  const decision = await answered(decide(graph, nodes, options), (asked) =>
+    factsOf(
+      asked.map((node) => graph.outputs[node]!),
+      source,
+    ),
+  );
+  return cutOffNow(plan, graph, decision, source);
+}
+
+/** The second half of `decideNow`. */
+export function cutOffNow(
+  plan: Plan,
+  graph: PlanGraph,
+  decision: Decision,
+  source: FactSource,
+): Promise<CutOff> {
+  return answered(cutOff(graph, decision), (asked) => sameOf(plan, graph, asked, source));
+}
+
+/** Answers a pure decision's questions until it is made. */
+async function answered<Question, Answer, Result>(
+  decision: Generator<readonly Question[], Result, readonly Answer[]>,
+  answer: (question: readonly Question[]) => Promise<readonly Answer[]>,
+): Promise<Result> {
   for (let step = decision.next(); ; ) {
     if (step.done) return step.value;
-    step = decision.next(await factsOf(step.value.map(outputOf), source));
+    step = decision.next(await answer(step.value));
   }
 }
 
@@ -53,4 +93,69 @@ async function trusted(success: Success, { record, store, host, mark }: FactSour
   if (found.digest !== success.treeDigest) return { kind: "damaged", success, path: success.location };
   if (mark) await record.settleOne(success.id);
   return { kind: "done", success };
+}
+
+/**
+ * For each node the success that stands for it because the same was made before: the earliest whose bytes are there. With
+ * `mark` it is written down as an alias, else only told as it would stand.
+ */
+async function sameOf(
+  plan: Plan,
+  graph: PlanGraph,
+  asked: readonly Asked[],
+  source: FactSource,
+): Promise<(Success | undefined)[]> {
+  const { record, store, mark } = source;
+  const keys = asked.map((question) => keyOf(plan, graph, question));
+  const candidates = await record.candidates(
+    keys.map(({ resolvedKey }) => resolvedKey),
+    DEMANDED,
+  );
+  const originals = await Promise.all(candidates.map((all) => firstThere(all, source)));
+  const found = keys.flatMap((key, i) =>
+    originals[i] === undefined ? [] : [{ key, original: originals[i] }],
+  );
+  const standing = mark
+    ? await record.alias(
+        found.map(({ key: { output, resolvedKey, inputs }, original: { id, isolation } }) => ({
+          output,
+          resolvedKey,
+          inputs,
+          original: id,
+          isolation,
+        })),
+      )
+    : found.map(({ key, original }): Success => ({ ...original, output: key.output, aliasOf: original.id }));
+  const answers = new Map<number, Success>();
+  for (const [i, { key }] of found.entries()) {
+    const success = standing[i];
+    if (success === undefined) continue;
+    answers.set(key.asked.node, success);
+    if (mark) await store.view(key.output, success.location);
+  }
+  return asked.map(({ node }) => answers.get(node));
+}
+
+function keyOf(plan: Plan, graph: PlanGraph, asked: Asked): Key {
+  const task = plan.tasks[graph.names(asked.node)[0]!]!;
+  const inputs: Record<string, { output: OutputId; treeDigest: TreeDigest }> = Object.create(null);
+  const digests: Record<string, TreeDigest> = Object.create(null);
+  for (const name of Object.keys(task.inputs)) {
+    const output = task.inputs[name]!;
+    const { treeDigest } = asked.inputs.get(graph.node(output)!)!;
+    digests[name] = treeDigest;
+    inputs[name] = { output, treeDigest };
+  }
+  return { asked, output: task.output, resolvedKey: resolvedKeyOf(task, digests), inputs };
+}
+
+async function firstThere(candidates: readonly Success[], source: FactSource): Promise<Success | undefined> {
+  const { record, store, mark } = source;
+  for (const success of candidates) {
+    const [present] = await store.present([success.location]);
+    const fact: Fact = present ? await trusted(success, source) : { kind: "lost", success };
+    if (fact.kind === "done") return success;
+    if (mark && (fact.kind === "lost" || fact.kind === "damaged")) await record.mark(success.id, fact.kind);
+  }
+  return undefined;
 }

@@ -141,6 +141,13 @@ function exhausted(exitCode: number, tail: readonly string[], { top, env }: Stag
 
 /** A failure of the engine's surroundings while it staged, hashed or committed. */
 export function engineFailure(error: unknown): Failure {
+  if (errnoOf(error) === "E2BIG") {
+    return {
+      kind: "engine",
+      message: "its command and environment are longer than the system allows",
+      hint: "Put the command into a script and list it under files.",
+    };
+  }
   const told = error instanceof AlamodeError ? error : systemError(error, "taking the step");
   if (told instanceof AlamodeError) {
     const kind =
@@ -151,17 +158,12 @@ export function engineFailure(error: unknown): Failure {
           : told.code === "aborted"
             ? "interrupted"
             : "engine";
-    return { kind, message: told.message, ...(told.hint === undefined ? {} : { hint: told.hint }) };
+    const { path } = told.facts;
+    const where = path === undefined || told.message.includes(String(path)) ? "" : `: ${path}`;
+    return { kind, message: told.message + where, ...(told.hint === undefined ? {} : { hint: told.hint }) };
   }
   if (error instanceof Error && error.name === "AbortError")
     return { kind: "interrupted", message: "was stopped" };
-  if (errnoOf(error) === "E2BIG") {
-    return {
-      kind: "engine",
-      message: "its command and environment are longer than the system allows",
-      hint: "Put the command into a script and list it under files.",
-    };
-  }
   return { kind: "engine", message: error instanceof Error ? error.message : String(error) };
 }
 

@@ -3,8 +3,7 @@ import { AlamodeError } from "../errors.ts";
 import type { PlanGraph } from "../plan/graph.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Success } from "../record/types.ts";
-import { decide } from "./decide.ts";
-import { answer, type FactSource } from "./facts.ts";
+import { decideNow, type FactSource } from "./facts.ts";
 
 /** Dependency name → success. Throws `input-not-done`, naming every input that is not there to be read. */
 export async function doneInputs(
@@ -14,11 +13,7 @@ export async function doneInputs(
   source: FactSource,
 ): Promise<Record<string, Success>> {
   const node = graph.nodeOf(task);
-  const decision = await answer(
-    decide(graph, [...graph.inputs(node)], { inputsOnly: true }),
-    (input) => graph.outputs[input]!,
-    source,
-  );
+  const decision = await decideNow(plan, graph, [...graph.inputs(node)], source, { inputsOnly: true });
   const inputs: Record<string, Success> = Object.create(null);
   const missing: string[] = [];
   for (const [name, output] of Object.entries(plan.tasks[task]!.inputs)) {

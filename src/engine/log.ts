@@ -79,14 +79,14 @@ export class CappedLog {
 /** The last `count` lines of a log, without line ends and terminal control sequences. Empty when there is no file. */
 export function lastLines(path: string, count: number): string[] {
   const text = readTail(path, 64 * 1024).toString("utf8");
-  const lines = text.replace(/\n$/, "").split("\n");
+  const lines = text.replace(/\r*\n$/, "").split(/\r*\n/);
   return text === "" ? [] : lines.slice(-count).map((line) => plain(line.slice(line.lastIndexOf("\r") + 1)));
 }
 
 /** Without escape sequences and other control characters but tab: a log must not drive the reader's terminal. */
 function plain(line: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
-  return line.replace(/\u001b\[[0-?]*[ -/]*[@-~]|\u001b[@-_]|[\u0000-\u0008\u000b-\u001f\u007f]/g, "");
+  return line.replace(/\u001b\[[0-?]*[ -/]*[@-~]|\u001b[@-_]|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, "");
 }
 
 function sizeOf(path: string): number {

@@ -5,6 +5,7 @@ import type { Plan } from "../plan/types.ts";
 import type { RecordDb, RunId, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Store } from "../store/types.ts";
+import type { CutOff } from "./cut-off.ts";
 import type { Decision } from "./decide.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
 import { openLocalExecutor } from "./executors/local.ts";
@@ -31,7 +32,9 @@ export interface Performance {
   readonly work: Work;
   readonly decision: Decision;
   /** Decides anew for a node whose bytes were found to be gone. */
-  again(node: number): Promise<Decision>;
+  again(node: number): Promise<CutOff>;
+  /** Finds out which of the due nodes, whose inputs are all done, were made before under other names. */
+  cutOff(decision: Decision): Promise<CutOff>;
   readonly record: RecordDb;
   readonly store: Store;
   readonly host: Host;
@@ -45,6 +48,7 @@ export interface Performance {
 
 export interface Performed {
   readonly ran: number;
+  readonly same: number;
   readonly failures: readonly FailedTask[];
   readonly notStarted: readonly number[];
 }
@@ -62,6 +66,7 @@ export async function perform(performance: Performance): Promise<Performed> {
     for (const log of logs) log.trim();
   }, TRIM_LOGS_MS).unref();
   let executions = 0;
+  let same = 0;
   let states: ReadonlyMap<number, NodeState> = new Map();
   try {
     await sweepScratch(record, store);
@@ -96,6 +101,14 @@ export async function perform(performance: Performance): Promise<Performed> {
         work.add(more);
         return { due: more.due.keys(), done: more.done };
       },
+      async same(nodes, success) {
+        const due = new Map(nodes.map((node) => [node, work.cause(node)]));
+        const done = new Map(
+          nodes.flatMap((node) => [...graph.inputs(node)]).map((input) => [input, success(input)]),
+        );
+        const found = await performance.cutOff({ due, done });
+        return new Map(found.same.map((node) => [node, found.done.get(node)!]));
+      },
       retryInMs(node, failure) {
         const { retries, backoffMs } = work.of(node).options;
         if (failure.kind === "interrupted" || failure.attempt > retries) return undefined;
@@ -113,6 +126,7 @@ export async function perform(performance: Performance): Promise<Performed> {
   const damaged = new Set(failures.map(({ output }) => output));
   return {
     ran: made.filter(({ success }) => !damaged.has(success.output)).length,
+    same,
     failures,
     notStarted: [...states].flatMap(([node, state]) => (state === "notStarted" ? [node] : [])),
   };
@@ -169,6 +183,10 @@ export async function perform(performance: Performance): Promise<Performed> {
       }
       case "reused":
         emit({ event: "task.reused", ...about });
+        break;
+      case "same":
+        same++;
+        emit({ event: "task.same", ...about, execution: outcome.success.execution });
         break;
       case "held": {
         const { run, host, pid } = outcome.holder;

@@ -7,10 +7,9 @@ import type { RecordDb, Run, RunCounts, RunId } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 import { version } from "../version.ts";
 import { closure } from "./closure.ts";
-import { type Decision, decide } from "./decide.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
-import { answer } from "./facts.ts";
+import { cutOffNow, decideNow } from "./facts.ts";
 import { type Host, thisHost } from "./host.ts";
 import { doneInputs } from "./inputs.ts";
 import { noteOf } from "./note.ts";
@@ -75,10 +74,7 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
   const source = { record, store, host, mark: true };
-  const decideFor = (nodes: readonly number[], inputsOnly: boolean): Promise<Decision> =>
-    answer(decide(graph, nodes, { inputsOnly }), (node) => graph.outputs[node]!, source);
-
-  const decision = await decideFor(goalNodes, false);
+  const decision = await decideNow(plan, graph, goalNodes, source);
   if (options.only) for (const goal of goals) await requireInputs(goal);
   const work = new Work(plan, graph, options.callerEnv ?? process.env);
   work.add(decision);
@@ -95,21 +91,28 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
     number: noted.number,
     pipeline: noted.pipeline,
     tasks,
-    due: due.length,
+    due: due.length + decision.same.length,
     ...(estimate === undefined ? {} : { estimateMs: estimate }),
   });
-  for (const node of decision.done.keys()) {
-    emit({ event: "task.reused", task: nameOf(node), output: graph.outputs[node]! });
+  const sameFromStart = new Set(decision.same);
+  for (const [node, { execution }] of decision.done) {
+    const about = { task: nameOf(node), output: graph.outputs[node]! };
+    emit(
+      sameFromStart.has(node)
+        ? { event: "task.same", ...about, execution }
+        : { event: "task.reused", ...about },
+    );
   }
 
   let ran = 0;
+  let same = decision.same.length;
   let notStarted = 0;
   let failures: readonly FailedTask[] = [];
   let status: RunResult["status"] = "failed";
   const counts = (): RunCounts => ({
     ran,
-    same: 0,
-    reused: Math.max(0, tasks - ran - failures.length - notStarted),
+    same,
+    reused: Math.max(0, tasks - ran - same - failures.length - notStarted),
     failed: failures.length,
     notStarted,
   });
@@ -122,7 +125,8 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
         graph,
         work,
         decision,
-        again: (node) => decideFor([node], true),
+        again: (node) => decideNow(plan, graph, [node], source, { inputsOnly: true }),
+        cutOff: (now) => cutOffNow(plan, graph, now, source),
         record,
         store,
         host,
@@ -134,6 +138,7 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
         emit,
       });
       ({ ran, failures } = performed);
+      same += performed.same;
       for (const node of performed.notStarted) notStarted += graph.names(node).length;
     }
     const byItself = failures.some(({ failure }) => failure.kind !== "interrupted");

@@ -35,6 +35,11 @@ export interface Schedule {
   readonly keepGoing: boolean;
   readonly stop: AbortSignal;
   take(request: Take): Promise<StepOutcome>;
+  /**
+   * Of nodes whose inputs are all done: those for which an earlier success stands. Asked once for all that have become ready
+   * since it was last asked.
+   */
+  same(nodes: readonly number[], success: (node: number) => Success): Promise<ReadonlyMap<number, Success>>;
   /** Decides anew for a node whose bytes turned out to be gone: which nodes must run, and which are there. */
   again(
     node: number,
@@ -74,6 +79,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   const successes = new Map(request.done);
   const ready: number[] = [];
   let nextReady = 0;
+  let looked = 0;
   const slots = [...request.slots];
   const timers = new Map<number, NodeJS.Timeout>();
   let running = 0;
@@ -182,6 +188,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     const entry = entries.get(node)!;
     switch (outcome.kind) {
       case "ran":
+      case "same":
       case "reused":
         return finished(node, outcome.success, outcome);
       case "failed":
@@ -212,6 +219,18 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
       }
       default:
         return outcome satisfies never;
+    }
+  }
+
+  /** Early cut-off of all that became ready since the last look, and of what becomes ready by that, layer by layer. */
+  async function cutOff() {
+    while (looked < ready.length) {
+      const fresh = ready.slice(looked).filter((node) => entries.get(node)!.state === "ready");
+      looked = ready.length;
+      if (fresh.length === 0) continue;
+      for (const [node, success] of await request.same(fresh, (input) => successes.get(input)!)) {
+        arrived(node, { kind: "same", success });
+      }
     }
   }
 
@@ -246,12 +265,14 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     add(request.due, request.done);
     for (;;) {
       const open = !halted && !stop.aborted && fatal === undefined;
+      if (open) await cutOff();
       while (open && slots.length > 0 && nextReady < ready.length) {
         const node = ready[nextReady++]!;
         if (entries.get(node)!.state === "ready") start(node);
       }
       if (nextReady > 4096) {
         ready.splice(0, nextReady);
+        looked -= nextReady;
         nextReady = 0;
       }
       if (!open) {

@@ -5,9 +5,9 @@ import type { OutputId, Plan } from "../plan/types.ts";
 import type { ExecutionId, RecordDb } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 import { closure } from "./closure.ts";
-import { type Cause, decide } from "./decide.ts";
+import type { Cause } from "./decide.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
-import { answer } from "./facts.ts";
+import { decideNow } from "./facts.ts";
 import { thisHost } from "./host.ts";
 
 export type Reason =
@@ -34,11 +34,20 @@ export interface Due {
   readonly expectedMs?: number;
 }
 
+export interface Same {
+  readonly task: string;
+  readonly output: OutputId;
+  /** Whose bytes stand for it. */
+  readonly execution: ExecutionId;
+}
+
 export interface Status {
   /** Tasks among the goals and all above them. */
   readonly tasks: number;
   /** In the order they would start. */
   readonly due: readonly Due[];
+  /** Not run, because the same was made before from the same bytes: that stands for them. */
+  readonly same: readonly Same[];
   readonly goals: readonly string[];
   readonly estimateMs?: number;
 }
@@ -57,12 +66,8 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
   const graph = graphOf(plan);
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
-  const decision = await answer(decide(graph, goalNodes), (node) => graph.outputs[node]!, {
-    record,
-    store,
-    host: thisHost(),
-    mark: false,
-  });
+  const source = { record, store, host: thisHost(), mark: false };
+  const decision = await decideNow(plan, graph, goalNodes, source);
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);
   const durations = await record.durations(tasks);
@@ -86,6 +91,11 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
   return {
     tasks: closure(graph, goalNodes).tasks,
     due,
+    same: decision.same.map((node) => ({
+      task: graph.names(node)[0]!,
+      output: graph.outputs[node]!,
+      execution: decision.done.get(node)!.execution,
+    })),
     goals,
     ...(estimate === undefined ? {} : { estimateMs: estimate }),
   };

@@ -79,6 +79,8 @@ export type StepOutcome =
     }
   /** Somebody else made it. */
   | { readonly kind: "reused"; readonly success: Success }
+  /** The same was made before, from the same bytes. */
+  | { readonly kind: "same"; readonly success: Success }
   | { readonly kind: "held"; readonly holder: Holder }
   | { readonly kind: "failed"; readonly failure: TaskFailure; readonly execution: ExecutionId }
   /** An input's bytes are gone or changed; its success is marked. */

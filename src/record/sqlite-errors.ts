@@ -54,7 +54,7 @@ export function recordError(error: unknown, file: string): unknown {
         `the record ${file} cannot be read or written: ${text(error)}`,
         {
           facts,
-          hint: "Check the disk and the permissions of its folder, or name another file with --record.",
+          hint: "Check the disk, the permissions of its folder and the limit on open files (`ulimit -n`).",
           cause: error,
         },
       );

@@ -34,7 +34,9 @@ export async function commitToFolder(
   // A rename replaces an empty folder. At its suffixed location no other tree will ever want to go.
   if (sealed.tree.size > 0 && !taken.includes(plain)) {
     if (moveExclusively(sealed, place)) return moved(plain);
-    if (mayMoveAside && lstatSync(place, { throwIfNoEntry: false }) !== undefined) {
+    // A link there is a view of the tree that stands for this output: it counts as occupied.
+    const there = lstatSync(place, { throwIfNoEntry: false });
+    if (mayMoveAside && there !== undefined && !there.isSymbolicLink()) {
       setAside(place);
       if (moveExclusively(sealed, place)) return moved(plain);
     }

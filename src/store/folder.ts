@@ -11,16 +11,17 @@ import {
   readFileSync,
   realpathSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { basename, resolve } from "node:path";
+import { basename, dirname, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Bmap } from "../bencode/types.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
 import { syncFileSystem } from "./file-system-sync.ts";
-import { commitToFolder, setAside } from "./folder-commit.ts";
+import { commitToFolder, locationOf, setAside } from "./folder-commit.ts";
 import { hashTree } from "./hash.ts";
 import { probeMoves } from "./probe.ts";
 import { ReceiptFile } from "./receipts.ts";
@@ -157,6 +158,16 @@ class FolderStore implements Store {
     }
   }
 
+  async view(output: OutputId, location: Location): Promise<void> {
+    const place = this.#place(locationOf(output));
+    try {
+      mkdirSync(dirname(place), { recursive: true });
+      symlinkSync(`../${this.#checked(location)}`, place);
+    } catch {
+      // Something lies there already, or the disk is full: the record knows where the tree is.
+    }
+  }
+
   async stage(location: Location): Promise<string> {
     const place = this.#place(location);
     if (statSync(place, { throwIfNoEntry: false }) !== undefined) return place;
@@ -216,8 +227,11 @@ class FolderStore implements Store {
 
   /** Locations come from a record, which may have been tampered with: none may lead out of the store. */
   #place(location: Location): string {
-    if (/^[0-9a-f]{2}\/[0-9a-f]{64}(\.[0-9a-f]{16})?$/.test(location))
-      return `${this.#root}/outputs/${location}`;
+    return `${this.#root}/outputs/${this.#checked(location)}`;
+  }
+
+  #checked(location: Location): Location {
+    if (/^[0-9a-f]{2}\/[0-9a-f]{64}(\.[0-9a-f]{16})?$/.test(location)) return location;
     throw new AlamodeError(
       "bad-location",
       `this is no location of a folder store: ${JSON.stringify(location)}`,

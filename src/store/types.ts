@@ -82,6 +82,11 @@ export interface Store {
     sealed: SealedTree,
     options: CommitOptions,
   ): Promise<{ location: Location; stamps: Uint8Array }>;
+  /**
+   * Lets people find the tree at `location` under another output's name too. Only where nothing lies, and no success rests on
+   * it: whether it could be made does not matter.
+   */
+  view(output: OutputId, location: Location): Promise<void>;
   /** An absolute path at which the tree can be read. Throws `output-missing`. */
   stage(location: Location): Promise<string>;
   /** Compares sizes and times with `stamps` (and so notices additions and removals); reads no content. */

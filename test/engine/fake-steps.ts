@@ -47,6 +47,7 @@ export class FakeSteps {
       keepGoing: false,
       stop: this.stop.signal,
       take: (request) => this.#take(request),
+      same: async () => new Map(),
       again: () => Promise.reject(new Error("nothing was to be decided again")),
       retryInMs: () => undefined,
       onState: (node, state, details) => this.changes.push({ task: this.#name(node), state, details }),

@@ -265,6 +265,7 @@ test("chains and fans of 100,000 run without recursion", async () => {
         stop: new AbortController().signal,
         take: async ({ node }) =>
           node === failing ? failure() : { kind: "ran", success: {} as Success, attempt: 1, durationMs: 0 },
+        same: async () => new Map(),
         again: () => Promise.reject(new Error("never")),
         retryInMs: () => undefined,
         onState() {},

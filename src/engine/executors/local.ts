@@ -8,6 +8,7 @@ import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
 import { AlamodeError, errnoOf } from "../../errors.ts";
 import type { Resources } from "../../record/types.ts";
+import { systemError } from "../../store/system-error.ts";
 import { groupExists, groupMembers, groupUsage, signalProcess, stepProcesses } from "./processes.ts";
 import { LAUNCHER, type Supervisor, startSupervisor } from "./supervisor.ts";
 import type { Ended, Executor, Job, Survivor } from "./types.ts";
@@ -112,14 +113,11 @@ export function openLocalExecutor(run: string): Executor {
       const slots = Array.from({ length: count }, (_, n) => join(folder, String(n)));
       for (const slot of slots) mkdirSync(slot, { recursive: true, mode: 0o755 });
       const made = spawnSync("mkfifo", slots.map(fifoOf), { encoding: "utf8" }); // Node has no call for it
+      if (made.error !== undefined) throw systemError(made.error, `making FIFOs in ${folder} with mkfifo`);
       if (made.status !== 0) {
-        throw new AlamodeError(
-          "store-unusable",
-          `cannot make a FIFO in ${folder}: ${made.stderr || made.error}`,
-          {
-            hint: "Put the store on a local file system with --store.",
-          },
-        );
+        throw new AlamodeError("store-unusable", `cannot make a FIFO in ${folder}: ${made.stderr.trim()}`, {
+          hint: "Put the store on a local file system with --store.",
+        });
       }
       return slots;
     },
