@@ -76,7 +76,10 @@ test("another reader finds in a store what the record says was made", { skip }, 
   const found = read("store", places.store)[0]!;
   const expected = successes(places.record);
   assert.equal(expected.length, 6);
-  assert.deepEqual(found, Object.fromEntries(expected.map(({ location, ...success }) => [location, success])));
+  assert.deepEqual(
+    found,
+    Object.fromEntries(expected.map(({ location, ...success }) => [location, success])),
+  );
   const remade = expected.find(({ location }) => location.includes(output))!;
   assert.equal(remade.location, `${output.slice(0, 2)}/${output}.${remade.tree.slice(0, 16)}`);
 });
