@@ -76,7 +76,7 @@ function notFound(
       /not found|No such file|Permission denied|bad interpreter|cannot execute/i.test(text),
     ) ?? "";
   const said =
-    /(?:^|: )([^:\s]+): (?:command )?(?:not found|No such file|Permission denied|bad interpreter|cannot execute)/i.exec(
+    /(?:^|: )['"‘]?([^:\s'"‘’]+)['"’]?: (?:command )?(?:not found|No such file|Permission denied|bad interpreter|cannot execute)/i.exec(
       line,
     )?.[1];
   const program = said ?? runnable.argv[0]!;

@@ -112,7 +112,7 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
     case "failed":
       return {
         kind: "failed",
-        failure: failedThere(context.store, claim.execution),
+        failure: failedThere(context.store, claim.execution, request),
         execution: claim.execution.id,
       };
     case "claimed":
@@ -201,6 +201,8 @@ class Step {
       const found = await this.#context.checks.before(success);
       if (found === undefined) continue;
       await this.#fail({ kind: "input-damaged", message: `its input "${name}" ${found}` });
+      const { task } = this.#request;
+      this.#context.warn("input-lost", `its input "${name}" ${found}, so that is made again first`, task);
       return { kind: "input-lost", output: success.output };
     }
     return undefined;
@@ -255,7 +257,10 @@ class Step {
 
   async #fail(failure: Failure): Promise<StepOutcome> {
     const { execution, inputs, attempt, options } = this.#request;
-    const scratch = this.#staged ? await this.#keepScratch() : undefined;
+    // What filled the disk is not kept on it: the record and other steps need the space.
+    const full = failure.kind === "no-space";
+    if (full) await clearSlot(this.#request.slot).catch(() => {});
+    const scratch = this.#staged && !full ? await this.#keepScratch() : undefined;
     await this.#context.record.fail(this.#token, execution, failure, {
       endedAt: Date.now(),
       resources: this.#resources,
@@ -307,8 +312,12 @@ export function digestsOf(inputs: Readonly<Record<string, Success>>): Record<str
   return digests;
 }
 
-/** A failure in the run that this one waited for, as its own. */
-function failedThere(store: Store, { failure, log, scratch, run, ...execution }: Execution): TaskFailure {
+/** A failure in the run that this one waited for, as its own: how often it is tried again is this run's to say. */
+function failedThere(
+  store: Store,
+  { failure, log, scratch, run, ...execution }: Execution,
+  { attempt, options }: StepRequest,
+): TaskFailure {
   const path = log === undefined ? undefined : join(store.logDir, log);
   return {
     ...(failure ?? { kind: "exit", message: "failed" }),
@@ -316,8 +325,8 @@ function failedThere(store: Store, { failure, log, scratch, run, ...execution }:
     ...(path === undefined ? {} : { log: path }),
     ...(scratch === undefined ? {} : { scratch }),
     durationMs: (execution.endedAt ?? execution.startedAt) - execution.startedAt,
-    attempt: execution.attempt,
-    attempts: execution.attempt,
+    attempt,
+    attempts: options.retries + 1,
     failedIn: run,
   };
 }
