@@ -20,7 +20,9 @@ export interface Explained {
 /** The failure of a command that ended, or undefined when it exited with 0 and left nothing running. */
 export function explain({ ended, staged, runnable, options, tail }: Explained): Failure | undefined {
   const { exitCode, signal, survivors } = ended;
-  if (ended.spawnError !== undefined) return engineFailure(ended.spawnError);
+  if (ended.spawnError !== undefined) {
+    return engineFailure(ended.spawnError) ?? { kind: "engine", message: String(ended.spawnError) };
+  }
   if (ended.stoppedFor === "timeout") {
     return {
       kind: "timeout",
@@ -116,11 +118,17 @@ function notFound(
   };
 }
 
-/** A program that says the system had run out of something. */
+/** A disk with less room than this is full, whatever the program could still say: its log may lie there too. */
+const FULL_BYTES = 256 * 1024;
+
+/** A program that says the system had run out of something, or for which the disk had. */
 function exhausted(exitCode: number, tail: readonly string[], { top, env }: Staged): Failure | undefined {
   const text = tail.join("\n");
-  if (/No space left on device|ENOSPC|Disk quota exceeded|EDQUOT/.test(text)) {
-    const free = freeBytes(env["TMPDIR"] ?? top);
+  const free = freeBytes(env["TMPDIR"] ?? top);
+  if (
+    /No space left on device|ENOSPC|Disk quota exceeded|EDQUOT/.test(text) ||
+    (free ?? FULL_BYTES) < FULL_BYTES
+  ) {
     return {
       kind: "no-space",
       exitCode,
@@ -139,8 +147,8 @@ function exhausted(exitCode: number, tail: readonly string[], { top, env }: Stag
   return undefined;
 }
 
-/** A failure of the engine's surroundings while it staged, hashed or committed. */
-export function engineFailure(error: unknown): Failure {
+/** A failure of the engine's surroundings while it staged, hashed or committed; undefined for anything else, which is a bug. */
+export function engineFailure(error: unknown): Failure | undefined {
   if (errnoOf(error) === "E2BIG") {
     return {
       kind: "engine",
@@ -164,7 +172,7 @@ export function engineFailure(error: unknown): Failure {
   }
   if (error instanceof Error && error.name === "AbortError")
     return { kind: "interrupted", message: "was stopped" };
-  return { kind: "engine", message: error instanceof Error ? error.message : String(error) };
+  return undefined;
 }
 
 function interpreterOf(path: string): string | undefined {

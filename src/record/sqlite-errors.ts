@@ -1,4 +1,6 @@
 // SQLite's errors in our words.
+import { statfsSync } from "node:fs";
+import { dirname } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
 
 /** Primary result codes (https://sqlite.org/rescode.html); extended ones carry more in their higher bytes. */
@@ -10,6 +12,9 @@ const CORRUPT = 11;
 const FULL = 13;
 const CANTOPEN = 14;
 const NOTADB = 26;
+
+/** With less room than this on its disk, a record cannot grow. */
+const FULL_BYTES = 64 * 1024;
 
 /** Primary result code of an error of node:sqlite; undefined for any other error. */
 function sqliteCode(error: unknown): number | undefined {
@@ -49,6 +54,8 @@ export function recordError(error: unknown, file: string): unknown {
       });
     case CANTOPEN:
     case IOERR:
+      // SQLite says FULL only for what it writes itself, not for the files it maps into memory.
+      if (isFull(dirname(file))) return noSpace(file, error);
       return new AlamodeError(
         "record-unreadable",
         `the record ${file} cannot be read or written: ${text(error)}`,
@@ -91,6 +98,15 @@ function noSpace(file: string, cause: unknown): AlamodeError {
     hint: "Free some space and run again: what was recorded is kept.",
     cause,
   });
+}
+
+function isFull(folder: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(folder);
+    return bavail * bsize < FULL_BYTES;
+  } catch {
+    return false;
+  }
 }
 
 function text(error: unknown): string {
