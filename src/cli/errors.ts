@@ -1,9 +1,9 @@
 // How an error looks: what happened, where (facts, aligned), and the way out; and the exit code it ends with.
 import { styleText } from "node:util";
+import { jsonLine } from "../bencode/as-json.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import { systemError } from "../store/system-error.ts";
 import { indent, table } from "./format.ts";
-import { jsonLine } from "./json.ts";
 
 /** 1: a task failed, or a difference was found. 2: the request or the plan is wrong. 70: an error of this program. */
 export const EXIT = { done: 0, failed: 1, wrong: 2, bug: 70, interrupted: 130 } as const;

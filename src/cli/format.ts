@@ -79,13 +79,6 @@ export function shellWord(text: string): string {
   return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-/** One line, at most `width` columns, cut with an ellipsis. */
-export function clip(text: string, width: number): string {
-  const line = text.replace(/\s*[\r\n]\s*/g, " ");
-  const points = [...line];
-  return points.length <= width ? line : `${points.slice(0, Math.max(0, width - 1)).join("")}…`;
-}
-
 /** The text with its control characters made visible: names come from files that others wrote. */
 export function visible(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) =>

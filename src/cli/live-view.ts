@@ -1,8 +1,9 @@
 // A run on a terminal: what is finished scrolls by above, and one block at the bottom is redrawn: what is running with
 // its elapsed time, then one line of counts. Each redraw is a single write, at most some twenty a second.
 import type { RunEvent } from "../engine/events.ts";
+import { clip } from "../plan/clip.ts";
 import { type Family, FoldedFamilies } from "./families.ts";
-import { clip, duration, pad, visible } from "./format.ts";
+import { duration, pad, visible } from "./format.ts";
 import { apply, newProgress } from "./progress.ts";
 import {
   countsLine,

@@ -1,8 +1,9 @@
 // Joins a run with whoever watches: events go to a view and, where asked for, to stdout as JSON; logs are followed;
 // the first ^C stops the run, the second kills what it started.
+
+import { jsonLine } from "../bencode/as-json.ts";
 import type { RunEvent } from "../engine/events.ts";
 import { LogReader } from "./follow.ts";
-import { jsonLine } from "./json.ts";
 import { liveView } from "./live-view.ts";
 import { plainView } from "./plain-view.ts";
 import { whenUnread } from "./stdout.ts";

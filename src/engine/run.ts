@@ -106,14 +106,16 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
 
   let ran = 0;
   let same = decision.same.length;
+  let failed = 0;
+  /** Stopped ones count here too: nothing is known of what they would have come to. */
   let notStarted = 0;
   let failures: readonly FailedTask[] = [];
   let status: RunResult["status"] = "failed";
   const counts = (): RunCounts => ({
     ran,
     same,
-    reused: Math.max(0, tasks - ran - same - failures.length - notStarted),
-    failed: failures.length,
+    reused: Math.max(0, tasks - ran - same - failed - notStarted),
+    failed,
     notStarted,
   });
   const stop = options.signal ?? new AbortController().signal;
@@ -139,10 +141,11 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
       });
       ({ ran, failures } = performed);
       same += performed.same;
+      failed = failures.filter(({ failure }) => failure.kind !== "interrupted").length;
+      notStarted = failures.length - failed;
       for (const node of performed.notStarted) notStarted += graph.names(node).length;
     }
-    const byItself = failures.some(({ failure }) => failure.kind !== "interrupted");
-    status = byItself ? "failed" : failures.length + notStarted > 0 ? "interrupted" : "done";
+    status = failed > 0 ? "failed" : notStarted > 0 ? "interrupted" : "done";
   } finally {
     await record.finishRun(noted.id, status, counts());
   }

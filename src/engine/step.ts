@@ -178,8 +178,10 @@ class Step {
       await clearSlot(slot);
       return { kind: "ran", success, attempt, durationMs: performance.now() - this.#startedMs };
     } catch (error) {
-      if (error instanceof AlamodeError && error.code === "lease-lost") throw error;
-      return this.#fail(engineFailure(error));
+      const failure = engineFailure(error);
+      if (failure === undefined || (error instanceof AlamodeError && error.code === "lease-lost"))
+        throw error;
+      return this.#fail(failure);
     }
   }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import test from "node:test";
+import { jsonLine } from "../../src/bencode/as-json.ts";
 import { bugText, errorJson, errorText } from "../../src/cli/errors.ts";
-import { jsonLine } from "../../src/cli/json.ts";
 import { AlamodeError } from "../../src/errors.ts";
 
 const error = new AlamodeError("output-missing", 'input "a" of task "b" is gone', {

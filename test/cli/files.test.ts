@@ -18,9 +18,9 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { changeText } from "../../src/cli/change-text.ts";
 import { copyOut } from "../../src/cli/copy-out.ts";
 import { LogReader } from "../../src/cli/follow.ts";
+import { changeText } from "../../src/plan/change-text.ts";
 
 function scratch(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "alamode-files-"));

@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import {
   bytes,
-  clip,
   count,
   date,
   duration,
@@ -12,6 +11,7 @@ import {
   shellWord,
   table,
 } from "../../src/cli/format.ts";
+import { clip } from "../../src/plan/clip.ts";
 
 test("durations are told in people's units", () => {
   const shown: [number, string][] = [

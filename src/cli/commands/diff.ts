@@ -1,12 +1,13 @@
 // alamode diff: what was changed, and what only follows from it.
+
+import { jsonDocument } from "../../bencode/as-json.ts";
 import { AlamodeError } from "../../errors.ts";
+import { changeText, pathText } from "../../plan/change-text.ts";
 import { diff, type PlanDiff, type ValueChange } from "../../plan/diff.ts";
 import type { Plan } from "../../plan/types.ts";
-import { changeText, pathText } from "../change-text.ts";
 import { type CommonOptions, type Context, contextOf, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { indent, shortId, table } from "../format.ts";
-import { jsonDocument } from "../json.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { runNumbered } from "../lookup.ts";
 

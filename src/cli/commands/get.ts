@@ -1,12 +1,12 @@
 // alamode get: a copy of a task's output that is yours to keep and change.
 import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
+import { jsonLine } from "../../bencode/as-json.ts";
 import { type CommonOptions, contextOf, withBoth } from "../context.ts";
 import { copyOut } from "../copy-out.ts";
 import { EXIT, tell } from "../errors.ts";
 import { herePath } from "../format.ts";
 import { taskOf } from "../goals.ts";
-import { jsonLine } from "../json.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { notMade, readable } from "../lookup.ts";
 import { shownPath } from "../shown-path.ts";

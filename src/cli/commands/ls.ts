@@ -1,5 +1,6 @@
 // alamode ls: what is made of the pipeline, or the files of one output.
 
+import { jsonLine } from "../../bencode/as-json.ts";
 import { graphOf } from "../../plan/graph.ts";
 import type { OutputId, Plan } from "../../plan/types.ts";
 import type { RecordDb, Success } from "../../record/types.ts";
@@ -8,7 +9,6 @@ import type { TreeEntry } from "../../store/types.ts";
 import { type CommonOptions, type Context, contextOf, withBoth } from "../context.ts";
 import { EXIT, tell } from "../errors.ts";
 import { bytes, date, duration, shortId, table } from "../format.ts";
-import { jsonLine } from "../json.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { findOutput, notMade } from "../lookup.ts";
 

@@ -1,8 +1,9 @@
 // alamode path: where a task's output lies, for scripts.
+
+import { jsonLine } from "../../bencode/as-json.ts";
 import { type CommonOptions, contextOf, withBoth } from "../context.ts";
 import { EXIT, tell } from "../errors.ts";
 import { taskOf } from "../goals.ts";
-import { jsonLine } from "../json.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { notMade, readable } from "../lookup.ts";
 

@@ -1,5 +1,6 @@
 // alamode plan: the encoded pipeline, for people to read, or as the file that any engine can perform.
 import { resolve } from "node:path";
+import { jsonDocument } from "../../bencode/as-json.ts";
 import { bencodePlan } from "../../plan/encode.ts";
 import { pp } from "../../plan/pp.ts";
 import { writeWhole } from "../../plan/save.ts";
@@ -8,7 +9,6 @@ import { openStore } from "../../project.ts";
 import { type CommonOptions, contextOf } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { count, herePath } from "../format.ts";
-import { jsonDocument } from "../json.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { warn } from "../warn.ts";
 

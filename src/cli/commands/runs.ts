@@ -1,9 +1,11 @@
 // alamode runs: what was asked for when, and what came of it.
+
+import { jsonLine } from "../../bencode/as-json.ts";
+import { clip } from "../../plan/clip.ts";
 import type { RecordDb, Run } from "../../record/types.ts";
 import { type CommonOptions, contextOf, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
-import { clip, date, duration, table } from "../format.ts";
-import { jsonLine } from "../json.ts";
+import { date, duration, table } from "../format.ts";
 
 export interface RunsFlags extends CommonOptions {
   readonly limit: number;

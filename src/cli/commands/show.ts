@@ -1,13 +1,14 @@
 // alamode show: all that is known of an output, or of a run.
+
+import { jsonDocument } from "../../bencode/as-json.ts";
 import type { BnormalMap } from "../../bencode/types.ts";
+import { valueText } from "../../plan/change-text.ts";
 import type { OutputId } from "../../plan/types.ts";
 import type { Execution, RecordDb, Run, Success } from "../../record/types.ts";
 import type { Store } from "../../store/types.ts";
-import { valueText } from "../change-text.ts";
 import { type CommonOptions, type Context, contextOf, type Opened, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { bytes, count, date, duration, herePath, longId, pad, shortId, table } from "../format.ts";
-import { jsonDocument } from "../json.ts";
 import { findOutput, nameOf, readable, runNumbered } from "../lookup.ts";
 import { summaryLine } from "../report.ts";
 import { endText } from "./runs.ts";

@@ -1,12 +1,13 @@
 // alamode status: what a run would do now, in order, and why.
+
+import { jsonDocument } from "../../bencode/as-json.ts";
 import { type Due, type Reason, type Status, status } from "../../engine/status.ts";
-import { changeText, pathText } from "../change-text.ts";
+import { changeText, pathText } from "../../plan/change-text.ts";
 import { type CommonOptions, contextOf, withBoth } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { familyOf } from "../families.ts";
 import { count, duration, pad, roughly } from "../format.ts";
 import { selectedGoals } from "../goals.ts";
-import { jsonDocument } from "../json.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { nameColumns } from "../view.ts";
 import { warn } from "../warn.ts";

@@ -1,8 +1,9 @@
 // One changed value of a spec as people read it: what differs, without what surrounds it.
+
+import { jsonLine } from "../bencode/as-json.ts";
 import type { Bnormal } from "../bencode/types.ts";
-import type { ValueChange } from "../plan/diff.ts";
-import { clip } from "./format.ts";
-import { jsonLine } from "./json.ts";
+import { clip } from "./clip.ts";
+import type { ValueChange } from "./diff.ts";
 
 const LONG = 32;
 
