@@ -29,7 +29,7 @@ export async function endStrays(
   let since = Number.POSITIVE_INFINITY;
   for (const { command, pid, step } of strays) {
     const maker = made.find(({ success }) => step === `${run}/${success.execution}`);
-    if (maker) since = Math.min(since, maker.startedAt);
+    since = Math.min(since, maker?.startedAt ?? 0); // a failed step's: it may have touched all that was made
     emit({
       event: "warning",
       code: "stray-process",

@@ -7,7 +7,7 @@ import test, { type TestContext } from "node:test";
 import type { Bmap } from "../../src/bencode/types.ts";
 import type { TaskFailure } from "../../src/engine/events.ts";
 import { files } from "../../src/plan/sources.ts";
-import { alive, openRig, outputOf, planOf, type Rig } from "./rig.ts";
+import { alive, openRig, outputOf, planOf, type Rig, scratch } from "./rig.ts";
 
 /** Runs one task that must fail, and returns how it was told. The record must say the same, and hold no success. */
 async function failureOf(rig: Rig, spec: string | Bmap, options: Bmap = {}): Promise<TaskFailure> {
@@ -186,7 +186,7 @@ test("an output that cannot be kept fails its task with what and where", async (
 test("a disk that is full while a task writes is told as that, and the next run goes on", async (t) => {
   const full = tmpfs(t, "2m");
   if (full === undefined) return;
-  const rig = await openRig(t, full);
+  const rig = await openRig(t, scratch(t), full);
   const failure = await failureOf(rig, 'head -c 8000000 /dev/zero > "$OUTPUT"');
   assert.equal(failure.kind, "no-space");
   assert.match(failure.message, /^ran out of disk space \(exit 1; \d+ MiB are free where it worked\)$/);

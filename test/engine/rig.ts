@@ -53,9 +53,12 @@ export interface Rig {
   gate(name: string): Gate;
 }
 
-/** Opens everything in a new folder; all of it goes with the test. `dir`: use this folder, which is left where it is. */
-export async function openRig(t: Pick<TestContext, "after">, dir = scratch(t)): Promise<Rig> {
-  const storeDir = join(dir, "store");
+/** Opens everything in a new folder; all of it goes with the test. Store and folder may be others, which are left then. */
+export async function openRig(
+  t: Pick<TestContext, "after">,
+  dir = scratch(t),
+  storeDir = join(dir, "store"),
+): Promise<Rig> {
   const recordFile = join(dir, "record.db");
   const store = await openFolderStore(storeDir);
   const record = await openSqliteRecord(recordFile);

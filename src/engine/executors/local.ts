@@ -134,7 +134,10 @@ export function openLocalExecutor(run: string): Executor {
     async endStrays(of) {
       const all = new Map<number, Survivor & { step: string }>();
       // Killing what is seen can reveal what it had just started: until a look finds nothing.
-      for (let left = stepProcesses(`${of}/`); left.length > 0; left = stepProcesses(`${of}/`)) {
+      const deadline = performance.now() + REAP_MS;
+      while (performance.now() < deadline) {
+        const left = stepProcesses(`${of}/`);
+        if (left.length === 0) break;
         for (const stray of left) {
           all.set(stray.pid, stray);
           signalProcess(stray.pid, "SIGKILL");
@@ -154,7 +157,8 @@ export function openLocalExecutor(run: string): Executor {
 /** Ends whatever of the job is left after its command exited; returns what did not end by itself. */
 async function endSurvivors(group: number, job: Job, stopped: boolean): Promise<Survivor[]> {
   const fifo = fifoOf(job.slot);
-  const left = () => groupExists(group) || held(fifo);
+  // Zombies do not count: where process 1 reaps nobody, a straggler that has ended stays one.
+  const left = () => groupMembers(group).length > 0 || held(fifo);
   const found = new Map<number, Survivor>();
   if (!left()) return [];
   for (
@@ -167,7 +171,6 @@ async function endSurvivors(group: number, job: Job, stopped: boolean): Promise<
   const deadline = performance.now() + REAP_MS;
   for (let pause = 1; left() && performance.now() < deadline; pause = Math.min(pause * 2, 100)) {
     const members = [...groupMembers(group), ...stepProcesses(job.step)];
-    if (members.length === 0 && !held(fifo)) break; // only zombies are left of the group
     for (const member of members) {
       found.set(member.pid, member);
       signalProcess(member.pid, "SIGKILL");
