@@ -9,7 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { AlamodeError, errnoOf } from "../../errors.ts";
 import type { Resources } from "../../record/types.ts";
 import { systemError } from "../../store/system-error.ts";
-import { groupExists, groupMembers, groupUsage, signalProcess, stepProcesses } from "./processes.ts";
+import { groupMembers, groupUsage, signalProcess, stepProcesses } from "./processes.ts";
 import { LAUNCHER, type Supervisor, startSupervisor } from "./supervisor.ts";
 import type { Ended, Executor, Job, Survivor } from "./types.ts";
 
@@ -171,6 +171,7 @@ async function endSurvivors(group: number, job: Job, stopped: boolean): Promise<
   const deadline = performance.now() + REAP_MS;
   for (let pause = 1; left() && performance.now() < deadline; pause = Math.min(pause * 2, 100)) {
     const members = [...groupMembers(group), ...stepProcesses(job.step)];
+    if (members.length === 0 && !held(fifo)) break; // the last has just ended by itself
     for (const member of members) {
       found.set(member.pid, member);
       signalProcess(member.pid, "SIGKILL");

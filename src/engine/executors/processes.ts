@@ -7,7 +7,7 @@ import type { Survivor } from "./types.ts";
 const linux = process.platform === "linux";
 
 /** Whether any process, zombies included, is left in the group. One system call. */
-export function groupExists(group: number): boolean {
+function groupExists(group: number): boolean {
   try {
     process.kill(-group, 0);
     return true;
