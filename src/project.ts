@@ -18,6 +18,8 @@ export interface Settings {
   readonly path?: string;
   /** After a failure, go on with all that does not need it. */
   readonly keepGoing?: boolean;
+  /** How commands are shut in: `none` or `bubblewrap`. Results made with less are not reused. */
+  readonly sandbox?: string;
 }
 
 /** Absolute paths. */

@@ -15,6 +15,19 @@ export interface CommonOptions {
   readonly json?: boolean;
 }
 
+/** What commands have besides that look at steps as a sandbox would let them run. */
+export interface SandboxOptions extends CommonOptions {
+  readonly sandbox?: string;
+}
+
+/** The sandbox that was asked for, else the project's. */
+export function sandboxOf(
+  context: Context,
+  { sandbox = context.settings.sandbox }: SandboxOptions,
+): { sandbox?: string } {
+  return sandbox === undefined ? {} : { sandbox };
+}
+
 export interface Context extends Places {
   readonly cwd: string;
   readonly settings: Settings;

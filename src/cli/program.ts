@@ -7,6 +7,8 @@ import { guardStdout } from "./stdout.ts";
 // biome-ignore lint/suspicious/noExplicitAny: Commander hands over what the declarations below say
 type Action = (...args: any[]) => Promise<number>;
 
+const SANDBOX = "how commands are shut in: none, bubblewrap (default: none)";
+
 const program = new Command("alamode")
   .description("Runs data pipelines: nothing is made twice, and no earlier result is lost.")
   .version(version, "-V, --version", "print the version")
@@ -34,6 +36,9 @@ command("run", "bring tasks up to date", () => import("./commands/run.ts").then(
   .argument("[tasks...]", "task names or patterns; all that nothing depends on, if none")
   .option("-j, --jobs <n>", "how many tasks run at once (default: the number of cores)", wholeNumber)
   .option("-k, --keep-going", "after a failure, go on with all that does not need it")
+  .option("--force", "run the named tasks again, though they are done")
+  .option("--dry-run", "only tell what would run, and why: the same as alamode status")
+  .option("--sandbox <kind>", SANDBOX)
   .option("--logs", "show what the tasks print, as they print it")
   .option("--json", "print what happens as JSON, one object a line")
   .addHelpText(
@@ -45,6 +50,7 @@ command("status", "what would run now, and why", () =>
   import("./commands/status.ts").then((m) => m.statusCommand),
 )
   .argument("[tasks...]", "task names or patterns")
+  .option("--sandbox <kind>", SANDBOX)
   .option("--json", "print JSON")
   .addHelpText("after", example("alamode status", "alamode status report"));
 
@@ -59,6 +65,7 @@ command("exec", "take one step of a plan; its inputs must be done", () =>
   import("./commands/exec.ts").then((m) => m.execCommand),
 )
   .argument("<task>", "the task's name")
+  .option("--sandbox <kind>", SANDBOX)
   .option("--json", "print what happens as JSON, one object a line")
   .addHelpText("after", example("alamode exec -f pipeline.dag blur"));
 
@@ -66,6 +73,7 @@ command("shell", "open a shell in a step, set up just as its command finds it", 
   import("./commands/shell.ts").then((m) => m.shellCommand),
 )
   .argument("<task>", "the task's name")
+  .option("--sandbox <kind>", SANDBOX)
   .addHelpText("after", example("alamode shell blur"));
 
 program.commandsGroup("Look at results:");

@@ -15,6 +15,7 @@ const KINDS = {
   jobs: "a number",
   path: "text",
   keepGoing: "true or false",
+  sandbox: "text",
 } as const satisfies Record<keyof Settings, string>;
 
 /** The settings of the project that `cwd` is in; {} where there is no file. Throws `bad-settings`. */

@@ -1,6 +1,7 @@
 // The end of a step that succeeded. The order is the promise: hash, make read-only, receipt, exclusive move, and last one
 // transaction. Killed between any two of these, the next run finds rubbish that no success names, and makes it again.
 import { type OutputId, specOf } from "../plan/types.ts";
+import { weakest } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
 import type { TreeDigest } from "../store/types.ts";
 import { digestsOf, type StepContext, type StepRequest } from "./step.ts";
@@ -40,6 +41,10 @@ export async function commitStep(
     const { output, treeDigest } = inputs[name]!;
     read[name] = { output, treeDigest };
   }
+  const isolation = weakest([
+    context.sandbox.isolation,
+    ...Object.values(inputs).map((input) => input.isolation),
+  ]);
   const endedAt = Date.now();
   await store.appendReceipt(run, {
     output: planTask.output,
@@ -55,7 +60,7 @@ export async function commitStep(
       host: host.host,
       user: host.user,
       ended: endedAt,
-      isolation: "none",
+      isolation,
     },
   });
   const { location, stamps } = await store.commit(planTask.output, sealed, {
@@ -73,7 +78,7 @@ export async function commitStep(
     location,
     store: store.id,
     stamps,
-    isolation: "none",
+    isolation,
     inputs: read,
     resolvedKey,
     endedAt,

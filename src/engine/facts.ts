@@ -1,6 +1,7 @@
 // Answers the questions of decide and cut-off from record and store: is it done, and are its bytes there to be trusted?
 import type { PlanGraph } from "../plan/graph.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
+import { isolationSuffices, weakest } from "../record/isolation.ts";
 import type { AliasRequest, Isolation, RecordDb, Success } from "../record/types.ts";
 import type { Store, TreeDigest } from "../store/types.ts";
 import { type Asked, type CutOff, cutOff } from "./cut-off.ts";
@@ -14,6 +15,8 @@ export interface FactSource {
   readonly host: Host;
   /** Whether what is found out is written down (`run`), or only told (`status`). */
   readonly mark: boolean;
+  /** What a success must have to count. */
+  readonly isolation: Isolation;
 }
 
 /** A success known to the record, beside what asking for it took to find out. */
@@ -24,16 +27,13 @@ interface Key {
   readonly inputs: AliasRequest["inputs"];
 }
 
-/** What runs demand of a success for now. */
-const DEMANDED: Isolation = "none";
-
 /** Decides, and cuts off what was made before under another name: two round trips a layer. */
 export async function decideNow(
   plan: Plan,
   graph: PlanGraph,
   nodes: readonly number[],
   source: FactSource,
-  options: { readonly inputsOnly?: boolean } = {},
+  options: { readonly inputsOnly?: boolean; readonly force?: ReadonlySet<number> } = {},
 ): Promise<CutOff> {
   const decision = await answered(decide(graph, nodes, options), (asked) =>
     factsOf(
@@ -41,7 +41,7 @@ export async function decideNow(
       source,
     ),
   );
-  return cutOffNow(plan, graph, decision, source);
+  return cutOffNow(plan, graph, decision, source, options.force);
 }
 
 /** The second half of `decideNow`. */
@@ -50,8 +50,9 @@ export function cutOffNow(
   graph: PlanGraph,
   decision: Decision,
   source: FactSource,
+  force?: ReadonlySet<number>,
 ): Promise<CutOff> {
-  return answered(cutOff(graph, decision), (asked) => sameOf(plan, graph, asked, source));
+  return answered(cutOff(graph, decision, force), (asked) => sameOf(plan, graph, asked, source));
 }
 
 /** Answers a pure decision's questions until it is made. */
@@ -69,7 +70,9 @@ async function answered<Question, Answer, Result>(
 async function factsOf(outputs: readonly OutputId[], source: FactSource): Promise<Fact[]> {
   const { record, store } = source;
   const successes = await record.successes(outputs);
-  const known = outputs.flatMap((output) => successes.get(output) ?? []);
+  const known = outputs
+    .flatMap((output) => successes.get(output) ?? [])
+    .filter((success) => isolationSuffices(success.isolation, source.isolation));
   const present = await store.present(known.map((success) => success.location));
   const facts = new Map<OutputId, Fact>();
   for (const [i, success] of known.entries()) {
@@ -109,7 +112,7 @@ async function sameOf(
   const keys = asked.map((question) => keyOf(plan, graph, question));
   const candidates = await record.candidates(
     keys.map(({ resolvedKey }) => resolvedKey),
-    DEMANDED,
+    source.isolation,
   );
   const originals = await Promise.all(candidates.map((all) => firstThere(all, source)));
   const found = keys.flatMap((key, i) =>
@@ -117,12 +120,12 @@ async function sameOf(
   );
   const standing = mark
     ? await record.alias(
-        found.map(({ key: { output, resolvedKey, inputs }, original: { id, isolation } }) => ({
-          output,
-          resolvedKey,
-          inputs,
+        found.map(({ key, original: { id, isolation } }) => ({
+          output: key.output,
+          resolvedKey: key.resolvedKey,
+          inputs: key.inputs,
           original: id,
-          isolation,
+          isolation: weakest([isolation, ...key.asked.inputs.values().map((input) => input.isolation)]),
         })),
       )
     : found.map(({ key, original }): Success => ({ ...original, output: key.output, aliasOf: original.id }));

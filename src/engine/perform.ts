@@ -13,6 +13,7 @@ import type { Host } from "./host.ts";
 import { InputChecks } from "./input-checks.ts";
 import type { CappedLog } from "./log.ts";
 import type { FailedTask } from "./run.ts";
+import type { Sandbox } from "./sandbox/types.ts";
 import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
 import { sweepScratch } from "./scratch.ts";
 import { Settler } from "./settler.ts";
@@ -35,9 +36,12 @@ export interface Performance {
   again(node: number): Promise<CutOff>;
   /** Finds out which of the due nodes, whose inputs are all done, were made before under other names. */
   cutOff(decision: Decision): Promise<CutOff>;
+  /** Nodes to run though they are done. */
+  readonly force: ReadonlySet<number>;
   readonly record: RecordDb;
   readonly store: Store;
   readonly host: Host;
+  readonly sandbox: Sandbox;
   readonly jobs: number;
   readonly keepGoing: boolean;
   readonly path: string;
@@ -77,6 +81,7 @@ export async function perform(performance: Performance): Promise<Performed> {
       store,
       executor,
       host,
+      sandbox: performance.sandbox,
       checks: new InputChecks(record, store),
       path: performance.path,
       stop,
@@ -151,7 +156,7 @@ export async function perform(performance: Performance): Promise<Performed> {
       execution: `${run}-${++executions}`,
       attempt,
       slot,
-      force: work.cause(node).kind === "stale",
+      force: performance.force.has(node) || work.cause(node).kind === "stale",
       ...(waitedFor === undefined ? {} : { waitedFor }),
     });
     if (outcome.kind === "ran") {

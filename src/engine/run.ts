@@ -1,6 +1,5 @@
 // One run: decide, note it, perform what is due, tell how it ended. The joint between plan, record and store.
-import { createHash } from "node:crypto";
-import { planChunks } from "../plan/encode.ts";
+import { planDigest } from "../plan/encode.ts";
 import { goalsOf, graphOf } from "../plan/graph.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Run, RunCounts, RunId } from "../record/types.ts";
@@ -15,6 +14,7 @@ import { doneInputs } from "./inputs.ts";
 import { noteOf } from "./note.ts";
 import { outputPath } from "./output-path.ts";
 import { perform } from "./perform.ts";
+import { openSandbox } from "./sandbox/open.ts";
 import { keepSources } from "./sources.ts";
 import { DEFAULT_PATH } from "./staging.ts";
 import { Work } from "./work.ts";
@@ -39,6 +39,10 @@ export interface RunOptions {
   readonly onEvent?: (event: RunEvent) => void;
   /** Where the option `pass` finds variables; by default this process's environment. */
   readonly callerEnv?: Readonly<Record<string, string | undefined>>;
+  /** Tasks to run again though they are done. What they make is kept beside what there is, where it differs. */
+  readonly force?: readonly string[];
+  /** How commands are shut in; by default not at all. Results made with less are not reused. */
+  readonly sandbox?: string;
   /** Take the goals' own steps only: their inputs must be done. */
   readonly only?: boolean;
 }
@@ -73,8 +77,10 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
   const graph = graphOf(plan);
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
-  const source = { record, store, host, mark: true };
-  const decision = await decideNow(plan, graph, goalNodes, source);
+  const sandbox = await openSandbox(options.sandbox ?? "none");
+  const source = { record, store, host, mark: true, isolation: sandbox.isolation };
+  const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
+  const decision = await decideNow(plan, graph, goalNodes, source, { force });
   if (options.only) for (const goal of goals) await requireInputs(goal);
   const work = new Work(plan, graph, options.callerEnv ?? process.env);
   work.add(decision);
@@ -128,10 +134,12 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
         work,
         decision,
         again: (node) => decideNow(plan, graph, [node], source, { inputsOnly: true }),
-        cutOff: (now) => cutOffNow(plan, graph, now, source),
+        cutOff: (now) => cutOffNow(plan, graph, now, source, force),
+        force,
         record,
         store,
         host,
+        sandbox,
         jobs,
         keepGoing: options.keepGoing ?? false,
         path: options.path ?? DEFAULT_PATH,
@@ -174,24 +182,17 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
 /** Notes the run, with what changed since the pipeline's run before. */
 async function noteRun(plan: Plan, goals: readonly string[], options: RunOptions, host: Host): Promise<Run> {
   const { record, pipeline = "" } = options;
-  const planDigest = digestOf(plan);
+  const digest = planDigest(plan);
   const last = await record.lastRun(pipeline);
-  const before = last && last.planDigest !== planDigest ? await record.plan(last.planDigest) : plan;
+  const before = last && last.planDigest !== digest ? await record.plan(last.planDigest) : plan;
   return record.startRun({
     pipeline,
     plan,
-    planDigest,
+    planDigest: digest,
     goals,
     note: noteOf(last ? before : undefined, plan),
     host: host.host,
     user: host.user,
     version,
   });
-}
-
-/** sha256 of the plan's bencoding, which is never in memory as a whole. */
-function digestOf(plan: Plan): string {
-  const sha256 = createHash("sha256");
-  for (const chunk of planChunks(plan)) sha256.update(chunk);
-  return sha256.digest("hex");
 }

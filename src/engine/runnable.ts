@@ -16,6 +16,8 @@ export interface Runnable {
   /** Text: `$OUTPUT` is that file in the output folder. List: `$OUTPUT` is the folder and must hold these. */
   readonly produces: string | readonly string[] | undefined;
   readonly image: string | undefined;
+  /** Whether it may reach the network from within a sandbox. */
+  readonly network: boolean;
 }
 
 /** How a task is run. Changes no ID. Durations in ms. */
@@ -65,6 +67,8 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
   ) {
     problem("produces", "must be a path inside the output folder, or a list of such paths");
   }
+  const { network } = task;
+  if (network !== undefined && network !== 0 && network !== 1) problem("network", "must be 1 or 0");
   if (image !== undefined && typeof image !== "string") problem("image", "must be text");
   if (problems.length > 0) {
     throw new AlamodeError("bad-task", `task "${name}" cannot be run: ${problems.join("; ")}`, {
@@ -78,6 +82,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     files,
     produces: produces as Runnable["produces"],
     image: image as string | undefined,
+    network: network === 1,
   };
 }
 

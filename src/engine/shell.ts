@@ -10,6 +10,7 @@ import type { Store } from "../store/types.ts";
 import { thisHost } from "./host.ts";
 import { doneInputs } from "./inputs.ts";
 import { optionsOf, passed, runnableOf } from "./runnable.ts";
+import { openSandbox } from "./sandbox/open.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
 import { DEFAULT_PATH, stageStep } from "./staging.ts";
@@ -21,6 +22,8 @@ export interface Shell {
   readonly argv: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
+  /** What to start so that a program runs as the command would: in the same sandbox. */
+  wrap(argv: readonly string[]): readonly string[];
   /** The value of $OUTPUT. Nothing written there is committed. */
   readonly output: string;
   /** Removes the folder. */
@@ -32,6 +35,8 @@ export interface ShellOptions {
   readonly store: Store;
   readonly path?: string;
   readonly callerEnv?: Readonly<Record<string, string | undefined>>;
+  /** As for `run`. */
+  readonly sandbox?: string;
 }
 
 /** Stages a task. Throws `unknown-task`, `bad-task`, `input-not-done`, `source-missing`. */
@@ -43,7 +48,9 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
   const runnable = runnableOf(task, planTask);
   const handed = passed(optionsOf(plan, task).pass, callerEnv);
   await keepSources([runnable], store);
-  const successes = await doneInputs(plan, graph, task, { record, store, host: thisHost(), mark: false });
+  const sandbox = await openSandbox(options.sandbox ?? "none");
+  const source = { record, store, host: thisHost(), mark: false, isolation: sandbox.isolation };
+  const successes = await doneInputs(plan, graph, task, source);
   const slot = join(store.scratchDir, `shell-${randomBytes(6).toString("hex")}`);
   mkdirSync(slot, { mode: 0o755 });
   try {
@@ -52,8 +59,16 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
     for (const [name, success] of Object.entries(successes))
       inputs[name] = await store.stage(success.location);
     const path = runnable.env["PATH"] ?? handed["PATH"] ?? options.path ?? DEFAULT_PATH;
-    const { cwd, env, output } = await stageStep({ slot, runnable, inputs, store, path, passed: handed });
-    return { command: runnable.shown, argv: runnable.argv, cwd, env, output, close: () => removeTree(slot) };
+    const view = sandbox.view(slot);
+    const staged = await stageStep({ slot, runnable, inputs, store, path, view, passed: handed });
+    const confinement = { slot, inputs: Object.values(inputs), path, network: runnable.network };
+    return {
+      ...staged,
+      command: runnable.shown,
+      argv: runnable.argv,
+      wrap: (argv) => sandbox.wrap({ ...confinement, argv }),
+      close: () => removeTree(slot),
+    };
   } catch (error) {
     await removeTree(slot);
     throw error;

@@ -2,11 +2,12 @@
 
 import { hash } from "node:crypto";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import type { Failure } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 import type { Runnable } from "./runnable.ts";
+import type { View } from "./sandbox/types.ts";
 
 /** The PATH of steps, unless the spec or the settings have one. */
 export const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
@@ -16,7 +17,7 @@ export interface Staged {
   readonly env: Readonly<Record<string, string>>;
   /** What is committed: a file or a folder. With `produces`, the folder that $OUTPUT lies in or is. */
   readonly top: string;
-  /** The value of $OUTPUT. */
+  /** What $OUTPUT means here, outside any sandbox. */
   readonly output: string;
 }
 
@@ -27,6 +28,8 @@ export interface StagingRequest {
   readonly inputs: Readonly<Record<string, string>>;
   readonly store: Store;
   readonly path: string;
+  /** The slot's folders as the command will see them. */
+  readonly view: View;
   /** Variables passed through from the caller, by name. The spec's own win over these. */
   readonly passed: Readonly<Record<string, string>>;
 }
@@ -38,14 +41,15 @@ export async function stageStep({
   inputs,
   store,
   path,
+  view,
   passed,
 }: StagingRequest): Promise<Staged> {
   const cwd = join(slot, "work");
   const top = join(slot, "out", "OUTPUT");
   for (const [name, target] of Object.entries(inputs))
     symlinkSync(target, join(cwd, "inputs", inputFileName(name)));
-  for (const [relative, sha256] of Object.entries(runnable.files)) {
-    await copySource(store, sha256, relative, join(cwd, relative));
+  for (const [file, sha256] of Object.entries(runnable.files)) {
+    await copySource(store, sha256, file, join(cwd, file));
   }
   let output = top;
   if (runnable.produces !== undefined) {
@@ -56,15 +60,15 @@ export async function stageStep({
     }
   }
   const env = {
-    HOME: join(slot, "home"),
-    TMPDIR: join(slot, "tmp"),
+    HOME: view.home,
+    TMPDIR: view.tmp,
     LANG: "C.UTF-8",
     TZ: "UTC",
     ...passed,
     ...runnable.env,
     PATH: path,
-    INPUTS: join(cwd, "inputs"),
-    OUTPUT: output,
+    INPUTS: join(view.work, "inputs"),
+    OUTPUT: join(view.out, relative(join(slot, "out"), output)),
   };
   return { cwd, env, top, output };
 }

@@ -9,6 +9,7 @@ import type { Cause } from "./decide.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
 import { decideNow } from "./facts.ts";
 import { thisHost } from "./host.ts";
+import { openSandbox } from "./sandbox/open.ts";
 
 export type Reason =
   /** The pipeline's run before had no such task, or there was none. */
@@ -58,6 +59,8 @@ export interface StatusOptions {
   readonly goals?: readonly string[];
   readonly pipeline?: string;
   readonly jobs?: number;
+  /** As for `run`: results made with less do not count. */
+  readonly sandbox?: string;
 }
 
 /** Changes nothing. Throws `unknown-task`. */
@@ -66,7 +69,8 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
   const graph = graphOf(plan);
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
-  const source = { record, store, host: thisHost(), mark: false };
+  const { isolation } = await openSandbox(options.sandbox ?? "none");
+  const source = { record, store, host: thisHost(), mark: false, isolation };
   const decision = await decideNow(plan, graph, goalNodes, source);
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);

@@ -24,6 +24,7 @@ import type { InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import type { Runnable, TaskOptions } from "./runnable.ts";
+import type { Sandbox } from "./sandbox/types.ts";
 import { clearSlot, keepSlot } from "./slot.ts";
 import { missingOutput, type Staged, stageStep } from "./staging.ts";
 
@@ -39,6 +40,7 @@ export interface StepContext {
   readonly store: Store;
   readonly executor: Executor;
   readonly host: Host;
+  readonly sandbox: Sandbox;
   readonly checks: InputChecks;
   /** The PATH for steps whose spec names none. */
   readonly path: string;
@@ -98,7 +100,7 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
     attempt: request.attempt,
     slot: request.slot,
     executor: context.executor.name,
-    isolation: "none",
+    isolation: context.sandbox.isolation,
     path,
     resolvedKey,
     force: request.force,
@@ -150,7 +152,7 @@ class Step {
   }
 
   async take(after: Holder | undefined): Promise<StepOutcome> {
-    const { store, stop } = this.#context;
+    const { store, stop, sandbox } = this.#context;
     const { inputs, slot, runnable, passed, attempt } = this.#request;
     try {
       if (after) await this.#endLeftovers(after);
@@ -162,8 +164,17 @@ class Step {
       await clearSlot(slot);
       const paths: Record<string, string> = Object.create(null);
       for (const name of Object.keys(inputs)) paths[name] = await store.stage(inputs[name]!.location);
-      const staged = await stageStep({ slot, runnable, inputs: paths, store, path: this.#path, passed });
-      const ended = await this.#execute(staged);
+      const view = sandbox.view(slot);
+      const staged = await stageStep({
+        slot,
+        runnable,
+        inputs: paths,
+        store,
+        path: this.#path,
+        view,
+        passed,
+      });
+      const ended = await this.#execute(staged, Object.values(paths));
       const failure = (await this.#changedInput()) ?? this.#judge(staged, ended);
       if (failure) return await this.#fail(failure);
 
@@ -210,8 +221,8 @@ class Step {
     return undefined;
   }
 
-  async #execute({ cwd, env }: Staged): Promise<Ended> {
-    const { run, executor, logs, stop, kill } = this.#context;
+  async #execute({ cwd, env }: Staged, inputs: readonly string[]): Promise<Ended> {
+    const { run, executor, sandbox, logs, stop, kill } = this.#context;
     const { execution, runnable, slot, options } = this.#request;
     this.#context.started(this.#request, this.#log.path);
     logs.add(this.#log);
@@ -219,7 +230,13 @@ class Step {
       const ended = await executor.execute(
         {
           step: `${run}/${execution}`,
-          argv: runnable.argv,
+          argv: sandbox.wrap({
+            argv: runnable.argv,
+            slot,
+            inputs,
+            path: this.#path,
+            network: runnable.network,
+          }),
           cwd,
           env,
           log: this.#log.path,
@@ -254,7 +271,10 @@ class Step {
   #judge(staged: Staged, ended: Ended): Failure | undefined {
     const { runnable, options } = this.#request;
     const tail = this.#hasLog ? lastLines(this.#log.path, 50) : [];
-    return explain({ ended, staged, runnable, options, tail }) ?? missingOutput(staged, runnable);
+    const failure = explain({ ended, staged, runnable, options, tail }) ?? missingOutput(staged, runnable);
+    const { hint } = this.#context.sandbox;
+    if (failure === undefined || hint === undefined || ended.stoppedFor !== undefined) return failure;
+    return { ...failure, hint: failure.hint === undefined ? hint : `${failure.hint}\n${hint}` };
   }
 
   async #fail(failure: Failure): Promise<StepOutcome> {

@@ -1,8 +1,9 @@
 // alamode run: brings goals up to date, and tells about it while it goes on.
 import { run } from "../../engine/run.ts";
+import { AlamodeError } from "../../errors.ts";
 import { goalsOf } from "../../plan/graph.ts";
 import type { Plan } from "../../plan/types.ts";
-import { type CommonOptions, type Context, contextOf, withBoth } from "../context.ts";
+import { type Context, contextOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { count, herePath } from "../format.ts";
 import { selectedGoals } from "../goals.ts";
@@ -11,7 +12,9 @@ import { shownPath } from "../shown-path.ts";
 import { startTelling } from "../tell-run.ts";
 import { warn } from "../warn.ts";
 
-export interface RunFlags extends CommonOptions {
+export interface RunFlags extends SandboxOptions {
+  readonly force?: boolean;
+  readonly dryRun?: boolean;
   readonly jobs?: number;
   readonly keepGoing?: boolean;
   readonly logs?: boolean;
@@ -20,6 +23,19 @@ export interface RunFlags extends CommonOptions {
 const MOST_GOALS_SHOWN = 5;
 
 export async function runCommand(patterns: readonly string[], options: RunFlags): Promise<number> {
+  if (options.dryRun) {
+    const { statusCommand } = await import("./status.ts");
+    return statusCommand(patterns, options);
+  }
+  if (options.force && patterns.length === 0) {
+    throw new AlamodeError(
+      "nothing-to-force",
+      "--force runs tasks again that are done: it has to be told which",
+      {
+        hint: "Name them: alamode run --force blur, or all: alamode run --force '**'",
+      },
+    );
+  }
   const context = await contextOf(options);
   const pipeline = await loadPipeline(context);
   warn(pipeline.warnings);
@@ -52,7 +68,8 @@ export async function performRun(
         onEvent: telling.event,
         signal: telling.stop,
         kill: telling.kill,
-        ...(goals === undefined ? {} : { goals }),
+        ...sandboxOf(context, options),
+        ...(goals === undefined ? {} : { goals, ...(options.force ? { force: goals } : {}) }),
         ...(jobs === undefined ? {} : { jobs }),
         ...(path === undefined ? {} : { path }),
       });

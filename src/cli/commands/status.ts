@@ -3,7 +3,7 @@
 import { jsonDocument } from "../../bencode/as-json.ts";
 import { type Due, type Reason, type Status, status } from "../../engine/status.ts";
 import { changeText, pathText } from "../../plan/change-text.ts";
-import { type CommonOptions, contextOf, withBoth } from "../context.ts";
+import { contextOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { familyOf } from "../families.ts";
 import { count, duration, pad, roughly } from "../format.ts";
@@ -16,7 +16,7 @@ import { warn } from "../warn.ts";
 const ONE_BY_ONE = 12;
 const MOST_LINES = 40;
 
-export async function statusCommand(patterns: readonly string[], options: CommonOptions): Promise<number> {
+export async function statusCommand(patterns: readonly string[], options: SandboxOptions): Promise<number> {
   const context = await contextOf(options);
   const { plan, name, warnings } = await loadPipeline(context);
   warn(warnings);
@@ -27,6 +27,7 @@ export async function statusCommand(patterns: readonly string[], options: Common
       store,
       record,
       pipeline: name,
+      ...sandboxOf(context, options),
       ...(goals === undefined ? {} : { goals }),
       ...(jobs === undefined ? {} : { jobs }),
     });
@@ -36,8 +37,9 @@ export async function statusCommand(patterns: readonly string[], options: Common
 }
 
 /** `3 of 7 tasks are due:`, a line for each, or each family, and the estimate. */
-export function statusLines({ tasks, due, estimateMs }: Status): string[] {
-  if (due.length === 0) return [`${tasks === 1 ? "the task is" : `all ${tasks} tasks are`} done`];
+export function statusLines({ tasks, due, same, estimateMs }: Status): string[] {
+  const cut = same.length === 0 ? [] : [sameLine(same)];
+  if (due.length === 0) return [`${tasks === 1 ? "the task is" : `all ${tasks} tasks are`} done`, ...cut];
   const groups = grouped(due);
   const columns = nameColumns(groups.map(({ name }) => name)) - 1;
   const lines = [`${due.length} of ${count(tasks, "task")} ${due.length === 1 ? "is" : "are"} due:`];
@@ -48,8 +50,16 @@ export function statusLines({ tasks, due, estimateMs }: Status): string[] {
   }
   if (groups.length > MOST_LINES)
     lines.push(`  and ${groups.length - MOST_LINES} more: alamode status --json`);
+  lines.push(...cut);
   if (estimateMs !== undefined) lines.push(`about ${roughly(estimateMs)}${expected(groups)}`);
   return lines;
+}
+
+/** `2 more are the same as made before: by_year/2012, by_year/2013` */
+function sameLine(same: Status["same"]): string {
+  const shown = same.slice(0, 3).map(({ task }) => task);
+  const more = same.length > shown.length ? ` and ${same.length - shown.length} more` : "";
+  return `${count(same.length, "task")} need not run, the same was made before: ${shown.join(", ")}${more}`;
 }
 
 interface Group {
