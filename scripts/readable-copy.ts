@@ -1,5 +1,5 @@
-// A copy of the project that any user can read, wherever the original lies: in a fresh folder, of hard links where
-// that is possible, without what a clone would not have (.git, .alamode).
+// A copy of the project that any user can read and run, wherever the original lies: in a fresh folder, of hard links
+// where that is possible, without what tests do not need (.git, .alamode).
 import {
   chmodSync,
   chownSync,
@@ -22,36 +22,40 @@ const leftOut = new Set([".git", ".alamode", ".cache"]);
 export interface ReadableCopy {
   /** The copy's top folder. */
   readonly cwd: string;
-  readonly uid: number;
-  /** An environment with that user's own HOME and TMPDIR, and nothing that points into the original. */
-  readonly env: NodeJS.ProcessEnv;
   /** The copy's own Node.js. */
   readonly execPath: string;
+  /** The caller's environment, with the copy's programs on PATH instead of the original's. */
+  readonly env: NodeJS.ProcessEnv;
+  /** The same for a user, with a HOME and a TMPDIR of its own and nothing of npm's. */
+  envOf(uid: number): NodeJS.ProcessEnv;
   readonly remove: () => void;
 }
 
-/** Copies the project at `root` for `uid`. Needs to be root. Throws where no temporary folder is open to other users. */
-export function openToAnyone(root: string, uid: number): ReadableCopy {
+/** Copies the project at `root`. Throws where no temporary folder can be entered by every user. */
+export function openToAnyone(root: string): ReadableCopy {
   const base = [tmpdir(), "/tmp", "/var/tmp"].find(canBeEntered);
   if (base === undefined) throw new Error("no temporary folder can be entered by every user");
-  const top = mkdtempSync(join(base, "alamode-"));
+  const top = mkdtempSync(join(base, "alamode-project-"));
   const cwd = join(top, "project");
-  const own = { HOME: join(top, "home"), TMPDIR: join(top, "tmp") };
   chmodSync(top, 0o755);
   copyFolder(root, cwd);
-  for (const folder of Object.values(own)) {
-    mkdirSync(folder, { mode: 0o700 });
-    chownSync(folder, uid, uid);
-  }
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(npm_|INIT_CWD$|SUDO_)/.test(name)),
-  );
-  const path = (env["PATH"] ?? "").split(":").filter((folder) => !`${folder}/`.startsWith(root + sep));
+  const path = (process.env["PATH"] ?? "")
+    .split(":")
+    .filter((folder) => !`${folder}/`.startsWith(root + sep));
+  const env = { ...process.env, PATH: [join(cwd, "node_modules/.bin"), ...path].join(":") };
   return {
     cwd,
-    uid,
-    env: { ...env, ...own, USER: "nobody", PATH: [join(cwd, "node_modules/.bin"), ...path].join(":") },
     execPath: join(cwd, "node_modules/node/bin/node"),
+    env,
+    envOf(uid) {
+      const own = { HOME: join(top, `home-${uid}`), TMPDIR: join(top, `tmp-${uid}`) };
+      for (const folder of Object.values(own)) {
+        mkdirSync(folder, { mode: 0o700 });
+        chownSync(folder, uid, uid);
+      }
+      const others = Object.entries(env).filter(([name]) => !/^(npm_|INIT_CWD$|SUDO_)/.test(name));
+      return { ...Object.fromEntries(others), ...own, USER: "nobody" };
+    },
     remove: () => rmSync(top, { recursive: true, force: true }),
   };
 }
