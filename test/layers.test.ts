@@ -63,7 +63,8 @@ interface Import {
 }
 
 /** The relative imports of a file below src/, statements and `import()` alike, with paths relative to src/. */
-function importsOf(file: string, text: string): Import[] {
+function importsOf(file: string, source: string): Import[] {
+  const text = source.replaceAll(/^\s*(\/\/|\/?\*).*$/gm, ""); // comments show imports as examples
   const statement = /^(import|export)\s+(type\s+)?(?:[^;"'`]*?\sfrom\s*)?["']([^"'\n]+)["']/gm;
   const call = /\bimport\(\s*["']([^"'\n]+)["']\s*\)/g;
   const found = [
@@ -182,6 +183,12 @@ const planted: readonly (readonly [what: string, file: string, text: string, tol
   ["a driver's own folder", "store/a.ts", 'import { o } from "./folder.ts";', undefined],
   ["the one who names drivers", "project.ts", 'await import("./record/sqlite.ts");', undefined],
   ["the public file", "index.ts", 'export { Dag } from "./plan/dag.ts";', undefined],
+  [
+    "an import in a comment",
+    "plan/a.ts",
+    '/** As `import("../cli/main.ts")` does. */\n// import("./x.ts")',
+    undefined,
+  ],
   ["a package", "cli/a.ts", 'import { Command } from "commander";', undefined],
 ];
 
