@@ -20,7 +20,8 @@ done
 for g in $groups; do kill -KILL "-$g" 2>/dev/null; done
 n=0
 while [ -d /proc/self ] && [ $n -lt 50 ]; do
-  found=$(grep -ls "ALAMODE_STEP=$1/" /proc/[0-9]*/environ) || break
+  found=$(grep -ls "ALAMODE_STEP=$1/" /proc/[0-9]*/environ) # fails for any file it may not read or that goes
+  [ -n "$found" ] || break
   for file in $found; do p=\${file#/proc/}; kill -KILL "\${p%/environ}" 2>/dev/null; done
   n=$((n + 1)); sleep 0.1
 done
