@@ -145,6 +145,17 @@ CREATE TABLE success_inputs (
   PRIMARY KEY (success_id, name)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX success_inputs_by_input ON success_inputs (input_output_id, tree_id, success_id);
+
+-- Commands run again from the inputs that a success was made from, to see whether they give the same bytes.
+CREATE TABLE verifications (
+  id INTEGER PRIMARY KEY,
+  success_id INTEGER NOT NULL REFERENCES successes (id), -- of the execution that made the bytes: never an alias
+  at INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  same INTEGER NOT NULL,
+  digest BLOB NOT NULL                  -- of the tree that was made
+) STRICT;
+CREATE INDEX verifications_by_success ON verifications (success_id);
 `;
 
 const MIGRATIONS: readonly string[] = [MIGRATION_1];

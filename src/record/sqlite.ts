@@ -8,6 +8,7 @@ import { leaseCalls } from "./sqlite-leases.ts";
 import { planQueries } from "./sqlite-plans.ts";
 import { runCalls } from "./sqlite-runs.ts";
 import { successCalls } from "./sqlite-successes.ts";
+import { verificationCalls } from "./sqlite-verifications.ts";
 import type { Millis, RecordDb, RunId } from "./types.ts";
 
 export interface SqliteRecordOptions {
@@ -35,6 +36,7 @@ export async function openSqliteRecord(file: string, options: SqliteRecordOption
     ...aliasCalls(db, now),
     ...successCalls(db),
     ...executionQueries(db),
+    ...verificationCalls(db),
     async close() {
       db.close();
       // A run that was not ended is as good as killed from here on.

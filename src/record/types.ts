@@ -228,6 +228,22 @@ export interface Committed {
   readonly madeStale: number;
 }
 
+/** The command of a success was run again from the inputs that it was made from. */
+export interface Verification {
+  /** Id of a success; of an alias counts what it rests on. */
+  readonly success: number;
+  readonly at: Millis;
+  readonly host: string;
+  /** What was made this time. */
+  readonly treeDigest: TreeDigest;
+}
+
+/** How often what an output is made by was verified, and how often that gave the same bytes. */
+export interface Reproducibility {
+  readonly verified: number;
+  readonly same: number;
+}
+
 /** Every driver passes `recordContract` (test/record/contract.ts). All calls are atomic; batches are one round trip. */
 export interface RecordDb {
   /** Shown in messages, so never holds credentials. */
@@ -247,7 +263,7 @@ export interface RecordDb {
   successes(outputs: readonly OutputId[]): Promise<Map<OutputId, Success>>;
   /** All successes of one output, newest first, whatever their state. */
   history(output: OutputId): Promise<Success[]>;
-  /** Locations in `store` that any success of the output names. */
+  /** Locations in `store` of the output's successes whose bytes are there, as far as is known. */
   locations(output: OutputId, store: string): Promise<Location[]>;
   /** Canonical bencoding of a tree. Throws `record-damaged` if it is not there. */
   tree(digest: TreeDigest): Promise<Uint8Array>;
@@ -292,6 +308,15 @@ export interface RecordDb {
   settleOne(success: number): Promise<void>;
   /** The highest success id, for `settle`. 0 when there is none. */
   lastSuccess(): Promise<number>;
+
+  noteVerification(verification: Verification): Promise<void>;
+  /** Over all successes of each output and what they rest on. Outputs never verified are absent. One round trip for many. */
+  reproducibility(outputs: readonly OutputId[]): Promise<Map<OutputId, Reproducibility>>;
+  /**
+   * Successes that are no aliases and whose bytes are there as far as is known (whether they stand for their output or not),
+   * in the order of their ids: those after `after`, at most `limit`.
+   */
+  originals(after: number, limit: number): Promise<Success[]>;
 
   // Queries for people.
   runs(limit: number): Promise<Run[]>;

@@ -113,6 +113,14 @@ CREATE TABLE trees (
   digest BLOB NOT NULL UNIQUE,
   bytes BLOB NOT NULL                   -- the canonical bencoding that digest is the sha256 of
 ) STRICT;
+CREATE TABLE verifications (
+  id INTEGER PRIMARY KEY,
+  success_id INTEGER NOT NULL REFERENCES successes (id), -- of the execution that made the bytes: never an alias
+  at INTEGER NOT NULL,
+  host TEXT NOT NULL,
+  same INTEGER NOT NULL,
+  digest BLOB NOT NULL                  -- of the tree that was made
+) STRICT;
 CREATE INDEX executions_by_output ON executions (output_id, id);
 CREATE INDEX executions_by_task ON executions (task, id) WHERE outcome = 'success';
 CREATE INDEX leases_by_key ON leases (resolved_key);
@@ -124,3 +132,4 @@ CREATE UNIQUE INDEX successes_by_execution ON successes (execution_id) WHERE ali
 CREATE INDEX successes_by_key ON successes (resolved_key, id) WHERE alias_of IS NULL;
 CREATE INDEX successes_by_output ON successes (output_id, id);
 CREATE INDEX successes_unsettled ON successes (host, boot, id) WHERE settled = 0;
+CREATE INDEX verifications_by_success ON verifications (success_id);

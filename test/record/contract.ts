@@ -9,6 +9,7 @@ import { processContract } from "./contract-processes.ts";
 import { runContract } from "./contract-runs.ts";
 import { successContract } from "./contract-successes.ts";
 import { validityContract } from "./contract-validity.ts";
+import { verificationContract } from "./contract-verifications.ts";
 import { scratch } from "./maker.ts";
 
 /** Runs `body` as a test, on a fresh record that is closed after it. */
@@ -36,6 +37,7 @@ export function recordContract(name: string, opener: URL): void {
   successContract(inRecord);
   validityContract(inRecord);
   aliasContract(inRecord);
+  verificationContract(inRecord);
   modelContract(inRecord);
   processContract(inRecord, opener);
 }
