@@ -149,8 +149,11 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
       });
       ({ ran, failures } = performed);
       same += performed.same;
-      failed = failures.filter(({ failure }) => failure.kind !== "interrupted").length;
-      notStarted = failures.length - failed;
+      for (const { output, failure } of failures) {
+        const count = graph.names(graph.node(output)!).length;
+        if (failure.kind === "interrupted") notStarted += count;
+        else failed += count;
+      }
       for (const node of performed.notStarted) notStarted += graph.names(node).length;
     }
     status = failed > 0 ? "failed" : notStarted > 0 ? "interrupted" : "done";

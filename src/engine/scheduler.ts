@@ -229,7 +229,8 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
       looked = ready.length;
       if (fresh.length === 0) continue;
       for (const [node, success] of await request.same(fresh, (input) => successes.get(input)!)) {
-        arrived(node, { kind: "same", success });
+        // What stands for no other is what another run has made meanwhile.
+        arrived(node, { kind: success.aliasOf === undefined ? "reused" : "same", success });
       }
     }
   }
