@@ -2,8 +2,10 @@
 import { posix } from "node:path";
 import type { Bnormal } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
+import { parseJson } from "../plan/json-parse.ts";
 import { nearNames } from "../plan/near.ts";
 import type { Plan, PlanTask } from "../plan/types.ts";
+import { MODULE_FOLDER, type ModuleCall, moduleArgv } from "./module-staging.ts";
 
 /** A task the bundled engine can run. */
 export interface Runnable {
@@ -16,6 +18,8 @@ export interface Runnable {
   /** Text: `$OUTPUT` is that file in the output folder. List: `$OUTPUT` is the folder and must hold these. */
   readonly produces: string | readonly string[] | undefined;
   readonly image: string | undefined;
+  /** The function that is called, where the task is one. */
+  readonly module: ModuleCall | undefined;
   /** Whether it may reach the network from within a sandbox. */
   readonly network: boolean;
 }
@@ -38,8 +42,12 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
   const { command, produces, image } = task;
 
   let argv: string[] = [];
-  if (command === undefined) {
-    const other = ["module", "source", "expand"].find((key) => key in task);
+  const module = task["module"] === undefined ? undefined : moduleCall(task, problem);
+  if (task["module"] !== undefined) {
+    argv = moduleArgv();
+    if (command !== undefined) problem("command", "and spec.module cannot both be there");
+  } else if (command === undefined) {
+    const other = ["source", "expand"].find((key) => key in task);
     problems.push(other ? `"${other}" tasks cannot be run by this version` : 'it has no "command"');
   } else if (typeof command === "string") argv = ["/bin/sh", "-ec", command];
   else if (isTexts(command) && command.length > 0 && command[0] !== "") argv = [...command];
@@ -58,6 +66,8 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     if (!isInside(path)) problem(`files.${path}`, "must be a path inside the working directory");
     else if (path === "inputs" || path.startsWith("inputs/"))
       problem(`files.${path}`, "inputs/ holds the dependencies");
+    else if (module !== undefined && path.split("/")[0] === MODULE_FOLDER)
+      problem(`files.${path}`, `${MODULE_FOLDER}/ holds the module`);
     if (!/^[0-9a-f]{64}$/.test(sha256)) problem(`files.${path}`, "must be a sha256: write it with files()");
   }
   if (
@@ -82,8 +92,29 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     files,
     produces: produces as Runnable["produces"],
     image: image as string | undefined,
+    module,
     network: network === 1,
   };
+}
+
+function moduleCall(task: PlanTask, problem: (key: string, what: string) => void): ModuleCall | undefined {
+  const { module, export: name = "default", args = "{}" } = task;
+  if (typeof module !== "string" || !/^[0-9a-f]{64}$/.test(module))
+    problem("module", "must be 64 hex digits: write it with module()");
+  else if (typeof name !== "string") problem("export", "must be text");
+  else if (typeof args !== "string" || !isJson(args))
+    problem("args", "must be JSON text: write it with module()");
+  else return { module, export: name, args };
+  return undefined;
+}
+
+function isJson(text: string): boolean {
+  try {
+    parseJson(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Reads `meta.options[task]`. Throws `bad-options`. */

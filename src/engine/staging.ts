@@ -6,6 +6,7 @@ import { dirname, join, relative } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import type { Failure } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
+import { MODULE_FOLDER, stageModule } from "./module-staging.ts";
 import type { Runnable } from "./runnable.ts";
 import type { View } from "./sandbox/types.ts";
 
@@ -50,6 +51,10 @@ export async function stageStep({
     symlinkSync(target, join(cwd, "inputs", inputFileName(name)));
   for (const [file, sha256] of Object.entries(runnable.files)) {
     await copySource(store, sha256, file, join(cwd, file));
+  }
+  if (runnable.module !== undefined) {
+    const names = new Map(Object.keys(inputs).map((name) => [name, inputFileName(name)]));
+    await stageModule(store, runnable.module, names, cwd);
   }
   let output = top;
   if (runnable.produces !== undefined) {
@@ -139,7 +144,11 @@ export function missingOutput({ top, output, cwd }: Staged, runnable: Runnable):
     typeof produces === "string"
       ? names(dirname(output))
       : names(dirname(top)).filter((name) => name !== "OUTPUT");
-  const known = new Set(["inputs", ...Object.keys(runnable.files).map((path) => path.split("/")[0]!)]);
+  const known = new Set([
+    "inputs",
+    MODULE_FOLDER,
+    ...Object.keys(runnable.files).map((path) => path.split("/")[0]!),
+  ]);
   const strewn = names(cwd).filter((name) => !known.has(name));
   const message = "made nothing at $OUTPUT (exit 0)";
   if (beside.length > 0) {

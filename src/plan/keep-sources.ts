@@ -1,11 +1,13 @@
 // Keeps the files that specs name in a store's folder, before a plan that refers to them is written.
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, rename, rm } from "node:fs/promises";
+import { chmod, copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { AlamodeError } from "../errors.ts";
+import { type CodeKeeper, keepModule, modulesIn } from "./module-keep.ts";
 import { findProject } from "./project-folder.ts";
-import { digestOf, type SourceFile, sourceBase } from "./sources.ts";
+import { digestOf, sourceBase, sourcesIn } from "./sources.ts";
+import type { Spec } from "./types.ts";
 
 /** Where sources go unless told otherwise: `ALAMODE_STORE`, else `.alamode` beside the pipeline's package.json. */
 export function defaultStoreDir(env: NodeJS.ProcessEnv = process.env): string {
@@ -13,25 +15,40 @@ export function defaultStoreDir(env: NodeJS.ProcessEnv = process.env): string {
 }
 
 /**
- * Copies each source that was read in this process to `<store>/sources/<2 hex>/<sha256>`, unless it is there.
- * Throws `source-changed` where a file's content is another by now.
+ * Copies each file and module that specs name, and that was read in this process, to `<store>/sources/<2 hex>/`, unless it is
+ * there. Throws `source-changed` where a file's content is another by now.
  */
-export async function keepSources(storeDir: string, sources: Iterable<SourceFile>): Promise<void> {
-  for (const { sha256, file } of sources) {
-    const kept = join(storeDir, "sources", sha256.slice(0, 2), sha256);
-    if (file !== undefined && !existsSync(kept)) await keep(kept, sha256, file);
+export async function keepSources(storeDir: string, specs: readonly Spec[]): Promise<void> {
+  const keeper = folderKeeper(storeDir);
+  for (const { sha256, file } of sourcesIn(specs)) {
+    if (file !== undefined) await keeper.keepSource(sha256, file);
   }
+  for (const module of modulesIn(specs)) await keepModule(module, keeper);
 }
 
-async function keep(kept: string, sha256: string, file: string): Promise<void> {
+function folderKeeper(storeDir: string): CodeKeeper {
+  const placeOf = (name: string) => join(storeDir, "sources", name.slice(0, 2), name);
+  return {
+    async keepSource(sha256, content) {
+      if (!existsSync(placeOf(sha256))) await keep(placeOf(sha256), content, sha256);
+    },
+    async keepDerived(name, content) {
+      if (!existsSync(placeOf(name))) await keep(placeOf(name), content);
+    },
+    derived: async (name) => (existsSync(placeOf(name)) ? placeOf(name) : undefined),
+  };
+}
+
+async function keep(kept: string, content: string | Uint8Array, sha256?: string): Promise<void> {
   await mkdir(dirname(kept), { recursive: true });
   const partial = `${kept}.${randomBytes(6).toString("hex")}.partial`;
   try {
-    await copyFile(file, partial);
-    if (digestOf(partial) !== sha256) {
+    if (typeof content === "string") await copyFile(content, partial);
+    else await writeFile(partial, content);
+    if (sha256 !== undefined && digestOf(partial) !== sha256) {
       throw new AlamodeError(
         "source-changed",
-        `the source file ${file} has changed since the pipeline was described.`,
+        `the source file ${content} has changed since the pipeline was described.`,
         {
           facts: { sha256 },
           hint: "Describe the pipeline again.",

@@ -4,11 +4,10 @@ import { open, rename, rm } from "node:fs/promises";
 import type { DagContent } from "./dag.ts";
 import { dagChunks } from "./encode.ts";
 import { defaultStoreDir, keepSources } from "./keep-sources.ts";
-import { sourcesIn } from "./sources.ts";
 
 export async function saveDag(dag: DagContent, path: string): Promise<void> {
   const specs = [...dag.tasks.values()].map((task) => task.spec);
-  await keepSources(defaultStoreDir(), sourcesIn(specs));
+  await keepSources(defaultStoreDir(), specs);
   await writeWhole(path, dagChunks(dag));
 }
 

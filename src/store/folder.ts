@@ -193,12 +193,20 @@ class FolderStore implements Store {
     return this.#told("moving aside what lies there", location, async (place) => setAside(place));
   }
 
-  keepSource(sha256: string, file: string): Promise<void> {
-    return this.#sources.keep(sha256, file);
+  keepSource(sha256: string, content: string | Uint8Array): Promise<void> {
+    return this.#sources.keep(sha256, content);
   }
 
   async source(sha256: string): Promise<string | undefined> {
     return this.#sources.find(sha256);
+  }
+
+  keepDerived(name: string, content: Uint8Array): Promise<void> {
+    return this.#sources.keepDerived(name, content);
+  }
+
+  async derived(name: string): Promise<string | undefined> {
+    return this.#sources.findDerived(name);
   }
 
   async appendReceipt(run: string, note: Bmap): Promise<void> {

@@ -1,7 +1,8 @@
-// Code and data that plans refer to, kept by their sha256 at sources/<2 hex>/<sha256>, read-only.
+// Code and data that plans refer to, kept by their sha256 at sources/<2 hex>/<sha256>, read-only; and beside them what was
+// derived from them, under names that begin like theirs.
 import { randomBytes } from "node:crypto";
 import { constants, lstatSync, mkdirSync, renameSync, statSync } from "node:fs";
-import { chmod, copyFile, rm } from "node:fs/promises";
+import { chmod, copyFile, rm, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { hashFile } from "./hash.ts";
@@ -17,15 +18,30 @@ export class KeptSources {
     this.#scratchDir = scratchDir;
   }
 
-  /** Keeps a copy of `file`, unless it is kept already. Throws `source-changed` where its content has another digest. */
-  async keep(sha256: string, file: string): Promise<void> {
+  /** Keeps content, or a copy of a file, unless it is kept already. Throws `source-changed` where it has another digest. */
+  async keep(sha256: string, content: string | Uint8Array): Promise<void> {
     const place = this.#place(sha256);
     try {
-      if (await this.#isKept(place, sha256, file)) return;
-      await this.#copyIn(place, sha256, file);
+      if (await this.#isKept(place, sha256, content)) return;
+      await this.#copyIn(place, content, sha256);
     } catch (error) {
-      throw systemError(error, `keeping ${file}`);
+      throw systemError(error, `keeping ${typeof content === "string" ? content : "a source"}`);
     }
+  }
+
+  /** Keeps content under a derived name, unless something is kept there. */
+  async keepDerived(name: string, content: Uint8Array): Promise<void> {
+    const place = this.#derivedPlace(name);
+    try {
+      if (this.findDerived(name) === undefined) await this.#copyIn(place, content);
+    } catch (error) {
+      throw systemError(error, `keeping ${name}`);
+    }
+  }
+
+  findDerived(name: string): string | undefined {
+    const place = this.#derivedPlace(name);
+    return lstatSync(place, { throwIfNoEntry: false })?.isFile() ? place : undefined;
   }
 
   /** Where it is kept; undefined where it is not. */
@@ -39,24 +55,39 @@ export class KeptSources {
     throw new AlamodeError("bad-source", `a source is named by 64 hex digits, not ${JSON.stringify(sha256)}`);
   }
 
+  #derivedPlace(name: string): string {
+    if (/^[0-9a-f]{64}(\.[a-z0-9_-]+)+$/.test(name)) return `${this.#dir}/${name.slice(0, 2)}/${name}`;
+    throw new AlamodeError(
+      "bad-source",
+      `what is derived is named after a source, not ${JSON.stringify(name)}`,
+    );
+  }
+
   /** After a loss of power a kept file can be there and be short: another size than the file's asks for its content. */
-  async #isKept(place: string, sha256: string, file: string): Promise<boolean> {
+  async #isKept(place: string, sha256: string, content: string | Uint8Array): Promise<boolean> {
     const kept = lstatSync(place, { throwIfNoEntry: false });
     if (kept === undefined) return false;
-    if (kept.size === statSync(file, { throwIfNoEntry: false })?.size) return true;
+    const size =
+      typeof content === "string" ? statSync(content, { throwIfNoEntry: false })?.size : content.length;
+    if (kept.size === size) return true;
     return (await hashFile(place, kept.size)).sha256 === sha256;
   }
 
-  async #copyIn(place: string, sha256: string, file: string): Promise<void> {
+  async #copyIn(place: string, content: string | Uint8Array, sha256?: string): Promise<void> {
     const copy = `${this.#scratchDir}/source-${randomBytes(8).toString("hex")}`;
     try {
-      await copyFile(file, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+      if (typeof content === "string") {
+        await copyFile(content, copy, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL);
+      } else {
+        await writeFile(copy, content, { flag: "wx" });
+      }
       // The copy is hashed, not the file, which may change again: what is kept is what was verified.
       await chmod(copy, 0o444);
-      const content = await hashFile(copy, lstatSync(copy).size);
-      if (content.sha256 !== sha256) {
-        throw new AlamodeError("source-changed", `${file} has changed since the plan was made`, {
-          facts: { planned: sha256, now: content.sha256 },
+      const now = sha256 && (await hashFile(copy, lstatSync(copy).size)).sha256;
+      if (sha256 !== undefined && now !== undefined && now !== sha256) {
+        const what = typeof content === "string" ? content : "a source";
+        throw new AlamodeError("source-changed", `${what} has changed since the plan was made`, {
+          facts: { planned: sha256, now },
           hint: "Plan again.",
         });
       }

@@ -95,10 +95,17 @@ export interface Store {
   rehash(location: Location, signal?: AbortSignal): Promise<HashedTree | undefined>;
   /** Moves what lies at a location aside within its folder and returns where to; undefined where nothing lay. */
   moveAside(location: Location): Promise<string | undefined>;
-  /** Keeps a copy of `file` under its sha256. Throws `source-changed` if its content has another digest by now. */
-  keepSource(sha256: string, file: string): Promise<void>;
+  /** Keeps content, or a copy of the file at a path, under its sha256. Throws `source-changed` if that is another by now. */
+  keepSource(sha256: string, content: string | Uint8Array): Promise<void>;
   /** Absolute path of a kept source, or undefined. Its bytes are not checked here: whoever stages it does. */
   source(sha256: string): Promise<string | undefined>;
+  /**
+   * Keeps what was derived from a source, under a name that begins with the source's digest: `<64 hex>.mjs`. What is kept
+   * under that name already stays: whoever uses it checks it by what it says itself.
+   */
+  keepDerived(name: string, content: Uint8Array): Promise<void>;
+  /** Absolute path of what is kept under that name, or undefined. */
+  derived(name: string): Promise<string | undefined>;
   /** Appends one note to `receipts/<run>`, with its number under `n`; framed as docs/FORMAT.md says. All of it, or none. */
   appendReceipt(run: string, note: Bmap): Promise<void>;
   /** Returns when everything written so far is on stable storage (a file-system sync). */

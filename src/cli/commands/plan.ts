@@ -2,6 +2,7 @@
 import { resolve } from "node:path";
 import { jsonDocument } from "../../bencode/as-json.ts";
 import { bencodePlan } from "../../plan/encode.ts";
+import { keepModule, modulesIn } from "../../plan/module-keep.ts";
 import { pp } from "../../plan/pp.ts";
 import { writeWhole } from "../../plan/save.ts";
 import { sourcesOf } from "../../plan/sources.ts";
@@ -30,6 +31,7 @@ export async function planCommand(options: PlanFlags): Promise<number> {
     for (const { sha256, file } of sourcesOf(plan)) {
       if (file !== undefined) await store.keepSource(sha256, file);
     }
+    for (const module of modulesIn(Object.values(plan.tasks))) await keepModule(module, store);
   } finally {
     await store.close();
   }

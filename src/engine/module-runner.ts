@@ -1,0 +1,105 @@
+// The program of a step that is a function: it lies beside the module's bundle in the step's folder, calls the function,
+// and leaves with 0 when that is done. It is copied there by itself, so it imports nothing but Node's own.
+import { readFileSync } from "node:fs";
+import { createRequire, registerHooks } from "node:module";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { format, inspect } from "node:util";
+
+type Transported =
+  | string
+  | number
+  | boolean
+  | null
+  | { list: Transported[] }
+  | { map: [string, Transported][] };
+
+interface Call {
+  readonly export: string;
+  readonly args: Transported;
+  /** Dependency name and file name below $INPUTS. */
+  readonly inputs: readonly (readonly [string, string])[];
+  /** What `a-la-mode` means: URL of the library that runs the step. */
+  readonly library: string;
+}
+
+const here = import.meta.dirname;
+const bundle = pathToFileURL(join(here, "module.mjs")).href;
+const call: Call = JSON.parse(readFileSync(join(here, "call.json"), "utf8"));
+let settled = false;
+let stopping: AbortController | undefined;
+
+process.on("uncaughtException", (error) => {
+  console.error(readable(error));
+  process.exit(1);
+});
+process.on("exit", (code) => {
+  if (settled || (code !== 0 && code !== 13)) return;
+  const how =
+    code === 0
+      ? "it ended the process before it was done"
+      : "what it returned was never settled, and nothing is left that could settle it";
+  console.error(`the function "${call.export}" has not finished: ${how}.`);
+  process.exitCode = 1;
+});
+
+registerHooks({
+  resolve: (specifier, context, next) =>
+    specifier === "a-la-mode" ? { url: call.library, shortCircuit: true } : next(specifier, context),
+});
+// CommonJS packages in the bundle look for Node's own modules by it.
+Object.assign(globalThis, { require: createRequire(bundle) });
+
+const exported: unknown = (await import(bundle))[call.export];
+if (typeof exported !== "function") throw new TypeError(`the export "${call.export}" is no function`);
+await exported({
+  inputs: mapOf(call.inputs.map(([name, file]) => [name, join(process.env["INPUTS"]!, file)])),
+  output: process.env["OUTPUT"],
+  args: received(call.args),
+  log: (...values: unknown[]) => process.stderr.write(`${format(...values)}\n`),
+  get signal() {
+    return stopSignal();
+  },
+});
+settled = true;
+
+/** Only who asks for it hears of TERM: others are ended by it, as programs are. */
+function stopSignal(): AbortSignal {
+  if (stopping === undefined) {
+    const controller = new AbortController();
+    stopping = controller;
+    process.once("SIGTERM", () => {
+      controller.abort(new DOMException("the task was stopped", "AbortError"));
+    });
+  }
+  return stopping.signal;
+}
+
+/** JSON whose maps travel as lists: Node's parser gives wrong keys where one is escaped. */
+function received(value: Transported): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if ("list" in value) return value.list.map(received);
+  return mapOf(value.map.map(([key, inner]) => [key, received(inner)]));
+}
+
+/** Every key is an ordinary one, `__proto__` too. */
+function mapOf(entries: readonly (readonly [string, unknown])[]): Record<string, unknown> {
+  const map: Record<string, unknown> = {};
+  for (const [key, value] of entries) {
+    Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
+  }
+  return map;
+}
+
+/** An error with its stack, in which the author's files are named by their paths in their package. */
+function readable(error: unknown): string {
+  const text = error instanceof Error ? inspect(error) : `threw ${inspect(error)}`;
+  const folder = fileURLToPath(new URL(".", bundle));
+  const work = fileURLToPath(new URL("..", bundle));
+  return text
+    .replaceAll(new URL(".", bundle).href, "")
+    .replaceAll(folder, "")
+    .replaceAll(new URL("..", bundle).href, "../")
+    .replaceAll(work, "../")
+    .replaceAll(/\n {4}at [^\n]*\brunner\.m[jt]s:\d+:\d+\)?(?=\n|$)/g, "");
+}

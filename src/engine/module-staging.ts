@@ -1,0 +1,135 @@
+// A step that is a function: its bundle, checked against what was kept, the program that calls it, and what it is given.
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  writeFileSync,
+} from "node:fs";
+import { dirname, extname, join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { decode } from "../bencode/decode.ts";
+import { AlamodeError } from "../errors.ts";
+import { type ParsedJson, parseJson } from "../plan/json-parse.ts";
+import { bundleName, type PackageFiles, packagesName, unsealed } from "../plan/module-keep.ts";
+import { digestOf } from "../plan/sources.ts";
+import type { Store } from "../store/types.ts";
+
+/** A function that a spec names. */
+export interface ModuleCall {
+  /** 64 hex. */
+  readonly module: string;
+  readonly export: string;
+  /** JSON text. */
+  readonly args: string;
+}
+
+/** Where it lies in the working directory, out of the way of what the function writes there. */
+export const MODULE_FOLDER = ".module";
+
+/** `.ts` where this package runs from its sources, `.js` where it is compiled. */
+const EXTENSION = extname(import.meta.filename);
+const RUNNER = EXTENSION === ".ts" ? "runner.mts" : "runner.mjs";
+
+/** What runs the function, in the working directory. */
+export function moduleArgv(): string[] {
+  return [process.execPath, "--enable-source-maps", `${MODULE_FOLDER}/${RUNNER}`];
+}
+
+/**
+ * Puts a module into the working directory. `inputs`: dependency name → file name below `inputs/`. Throws
+ * `source-missing`, `source-damaged`, `packages-missing`.
+ */
+export async function stageModule(
+  store: Store,
+  call: ModuleCall,
+  inputs: ReadonlyMap<string, string>,
+  cwd: string,
+): Promise<void> {
+  const folder = join(cwd, MODULE_FOLDER);
+  mkdirSync(folder, { mode: 0o755 });
+  const { bytes, external } = await bundleOf(store, call.module);
+  writeFileSync(join(folder, "module.mjs"), bytes);
+  copyFileSync(join(import.meta.dirname, `module-runner${EXTENSION}`), join(folder, RUNNER));
+  const given = {
+    export: call.export,
+    args: transported(parseJson(call.args)),
+    inputs: [...inputs],
+    library: pathToFileURL(join(import.meta.dirname, `../index${EXTENSION}`)).href,
+  };
+  writeFileSync(join(folder, "call.json"), JSON.stringify(given));
+  if (external.length > 0) await stagePackages(store, call.module, external, folder);
+}
+
+async function bundleOf(
+  store: Store,
+  module: string,
+): Promise<{ readonly bytes: Uint8Array; readonly external: readonly string[] }> {
+  const file = await store.derived(bundleName(module));
+  if (file === undefined) {
+    throw new AlamodeError(
+      "source-missing",
+      `module ${module.slice(0, 8)} is not among the store's sources`,
+      {
+        hint: "Plan it again where its files are: alamode plan, or alamode run, with the same --store.",
+      },
+    );
+  }
+  const bytes = readFileSync(file);
+  const kept = unsealed(bytes);
+  if (kept === undefined) throw damaged(`the kept bundle of module ${module.slice(0, 8)}`, file);
+  return { bytes, external: kept.note["external"] as readonly string[] };
+}
+
+/** Copies the packages that are no part of the bundle to where Node looks for them first. */
+async function stagePackages(
+  store: Store,
+  module: string,
+  external: readonly string[],
+  folder: string,
+): Promise<void> {
+  const list = await store.derived(packagesName(module));
+  if (list === undefined) {
+    throw new AlamodeError(
+      "packages-missing",
+      `packages that cannot be part of a bundle are not kept for this system (${process.platform}-${process.arch}): ${external.join(", ")}`,
+      { hint: "Plan it again on such a system, where they are installed, with the same --store." },
+    );
+  }
+  const kept = unsealed(readFileSync(list));
+  if (kept === undefined) throw damaged(`the list of packages of module ${module.slice(0, 8)}`, list);
+  for (const [path, { sha256, executable }] of Object.entries(
+    decode(kept.content) as unknown as PackageFiles,
+  )) {
+    const from = await store.source(sha256);
+    if (from === undefined) {
+      throw new AlamodeError("source-missing", `file ${path} of a package is not among the store's sources`, {
+        facts: { sha256, list },
+        hint: "Remove that list and plan again where the packages are installed.",
+      });
+    }
+    const to = join(folder, path);
+    if (!existsSync(dirname(to))) mkdirSync(dirname(to), { recursive: true, mode: 0o755 });
+    copyFileSync(from, to, constants.COPYFILE_FICLONE);
+    chmodSync(to, executable ? 0o755 : 0o644);
+    // The copy is hashed, so that what runs is what was checked.
+    if (digestOf(to) !== sha256) throw damaged(`the kept copy of ${path}`, from);
+  }
+}
+
+/** Maps as lists of pairs: Node's own parser, which the step has, gives wrong keys where one is escaped. */
+function transported(value: ParsedJson): unknown {
+  if (typeof value === "bigint") return Number(value);
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return { list: value.map(transported) };
+  return { map: Object.entries(value).map(([key, inner]) => [key, transported(inner)]) };
+}
+
+function damaged(what: string, copy: string): AlamodeError {
+  return new AlamodeError("source-damaged", `${what} is no longer what was kept`, {
+    facts: { copy },
+    hint: "Remove that copy and plan again where the files are.",
+  });
+}

@@ -1,0 +1,143 @@
+// TypeScript and JavaScript functions as tasks. The spec names the code by a digest of all it can reach; the code as it was
+// read then is remembered, so that it, and nothing newer, is what the store keeps and a step runs.
+import { realpathSync, statSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { AlamodeError } from "../errors.ts";
+import { type Json, json } from "./json.ts";
+import { bundle } from "./module-bundle.ts";
+import { type Identity, identify } from "./module-identity.ts";
+import { Packages } from "./module-packages.ts";
+import { tsconfigOf } from "./module-tsconfig.ts";
+import { nearNames } from "./near.ts";
+import { sourceBase } from "./sources.ts";
+import type { ArgsOf, TaskFunction } from "./task-function.ts";
+
+export interface ModuleOptions<Args = Json> {
+  /** Which export of the module is the function. */
+  readonly export?: string;
+  /** Given to the function as they are, through JSON: text, numbers, booleans, null, lists and maps. */
+  readonly args?: Args;
+  /** Where the path starts, e.g. `import.meta.dirname`; by default the pipeline's folder. */
+  readonly from?: string;
+}
+
+/** The part of a spec that says which function a task is. */
+export type ModuleSpec = {
+  /** 64 hex: the identity of the module and of all it can reach. */
+  readonly module: string;
+  readonly export: string;
+  /** Canonical JSON text (RFC 8785). */
+  readonly args: string;
+};
+
+/** A module as it was when it was described. */
+export interface ModuleCode extends Identity {
+  /** ES module, with its source map. */
+  readonly bundle: string;
+  /** Absolute folders of the packages that are no part of the bundle. */
+  readonly external: readonly string[];
+  /** Relative path → absolute folder of those and all they depend on; undefined where no lock file tells. */
+  readonly folders: ReadonlyMap<string, string> | undefined;
+}
+
+interface Seen {
+  readonly code: ModuleCode;
+  readonly exports: readonly string[];
+  /** Every file that was looked at → what its stat said. */
+  readonly stamps: ReadonlyMap<string, string>;
+}
+
+/** A file changed so shortly before it was read might be changed once more without its times telling. */
+const SETTLED_MS = 2_000;
+const MAX_READS = 10;
+
+// Global, because the pipeline may have loaded another copy of this package than whoever runs it.
+const CODES = Symbol.for("a-la-mode.modules");
+type Global = { [CODES]?: Map<string, ModuleCode> };
+
+const seen = new Map<string, Seen>();
+
+/**
+ * The spec of a task that is a function: `dag.task("collage", module("./collage.ts", { export: "collage", args: { width: 1600 } }))`.
+ * Other keys may be added by spreading it. To have the args checked: `module<typeof import("./collage.ts").collage>(…)`.
+ * Throws `no-module`, `no-such-export`, `module-broken`, `module-computed-import`, `not-encodable` (args), `not-as-locked`.
+ */
+export function module<Function extends TaskFunction<never> = TaskFunction>(
+  path: string,
+  options: ModuleOptions<ArgsOf<Function>> = {},
+): ModuleSpec {
+  const { export: name = "default", args = {}, from = "." } = options;
+  const file = resolve(sourceBase(), from, path);
+  if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
+    throw new AlamodeError("no-module", `module("${path}"): there is no file ${file}.`, {
+      hint: "Check the path, or say where it starts: module('…', { from: import.meta.dirname }).",
+    });
+  }
+  const { code, exports } = look(realpathSync(file));
+  if (!exports.includes(name)) {
+    const [meant] = nearNames(name, exports);
+    throw new AlamodeError("no-such-export", `module("${path}"): it has no export "${name}".`, {
+      hint: meant === undefined ? `It exports ${exports.join(", ") || "nothing"}.` : `Is "${meant}" meant?`,
+    });
+  }
+  return { module: code.module, export: name, args: json(args as Json) };
+}
+
+/** The code that a digest stands for, if it was described in this process. */
+export function moduleCode(digest: string): ModuleCode | undefined {
+  return (globalThis as Global)[CODES]?.get(digest);
+}
+
+/** Reads a module, unless nothing it consists of was touched since it was read before in this process. */
+function look(file: string): Seen {
+  const known = seen.get(file);
+  if (known !== undefined && [...known.stamps].every(([path, stamp]) => stampOf(path) === stamp))
+    return known;
+  const found = read(file);
+  seen.set(file, found);
+  const codes = (globalThis as Global)[CODES] ?? new Map<string, ModuleCode>();
+  (globalThis as Global)[CODES] = codes;
+  codes.set(found.code.module, found.code);
+  return found;
+}
+
+/**
+ * Bundling and hashing each read the files: both must have read the same. Where a file is so new that it may have changed
+ * in between, it is read until two times agree.
+ */
+function read(file: string): Seen {
+  let before: Seen | undefined;
+  for (let reads = 0; reads < MAX_READS; reads++) {
+    const startedMs = Date.now();
+    const found = readOnce(file);
+    const same = before?.code.module === found.code.module && before.code.bundle === found.code.bundle;
+    const settled = [...found.stamps.keys()].every((path) => {
+      const stats = statSync(path, { throwIfNoEntry: false });
+      return stats !== undefined && Math.max(stats.mtimeMs, stats.ctimeMs) < startedMs - SETTLED_MS;
+    });
+    if (same || settled) return found;
+    before = found;
+  }
+  throw new AlamodeError("source-changed", `module("${file}"): its files change while they are read.`, {
+    hint: "Describe the pipeline again when whatever writes them has ended.",
+  });
+}
+
+function readOnce(file: string): Seen {
+  const packages = new Packages();
+  const root = packages.own(file)?.folder ?? dirname(file);
+  const tsconfig = tsconfigOf(dirname(file));
+  const { code, files, external, exports } = bundle(file, root, tsconfig, packages);
+  const identity = identify(file, root, files, tsconfig, packages);
+  const folders = packages.foldersOf(external);
+  const looked = [...files.keys(), ...tsconfig.files, ...packages.files];
+  const stamps = new Map(looked.map((path) => [path, stampOf(path)]));
+  return { code: { ...identity, bundle: code, external, folders }, exports, stamps };
+}
+
+function stampOf(path: string): string {
+  const stats = statSync(path, { throwIfNoEntry: false, bigint: true });
+  return stats === undefined
+    ? ""
+    : `${stats.dev} ${stats.ino} ${stats.size} ${stats.mtimeNs} ${stats.ctimeNs}`;
+}
