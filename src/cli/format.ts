@@ -96,13 +96,17 @@ export function pad(text: string, columns: number): string {
   return text + " ".repeat(Math.max(0, columns - width(text)));
 }
 
-/** `right` says which columns are aligned to the right. No trailing blanks; two blanks between columns. */
+/**
+ * `right` says which columns are aligned to the right. No trailing blanks; two blanks between columns. Cells are without
+ * colours: their control characters are made visible.
+ */
 export function table(rows: readonly (readonly string[])[], right: readonly number[] = []): string[] {
   const widths: number[] = [];
-  for (const row of rows) {
+  const shown = rows.map((row) => row.map(visible));
+  for (const row of shown) {
     for (const [i, cell] of row.entries()) widths[i] = Math.max(widths[i] ?? 0, width(cell));
   }
-  return rows.map((row) =>
+  return shown.map((row) =>
     row
       .map((cell, i) => {
         const blanks = " ".repeat((widths[i] ?? 0) - width(cell));

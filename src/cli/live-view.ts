@@ -14,7 +14,7 @@ import {
   waitingLine,
   warningLines,
 } from "./report.ts";
-import { nameColumns, paintFor, type View, type ViewOptions } from "./view.ts";
+import { columnsOf, nameColumns, paintFor, type View, type ViewOptions } from "./view.ts";
 
 const REDRAW_MS = 250; // while nothing happens, for the elapsed times
 const SOON_MS = 50; // after something happened
@@ -32,7 +32,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
   const ticking = setInterval(() => draw(), REDRAW_MS);
 
   function rows(): number {
-    return Math.max(10, stream.rows ?? 24);
+    return Math.max(10, stream.rows || 24);
   }
 
   function tell(...lines: string[]): void {
@@ -110,10 +110,10 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
       const family = folded.of(name); // "align/…" is of its own family
       const label = family === undefined ? visible(name) : familyText(family, size);
       const sign = elsewhere ? paint.dim("‖") : paint.warn(turn);
-      const shown = pad(clip(label, (stream.columns ?? 80) - 16), columns);
+      const shown = pad(clip(label, columnsOf(stream) - 16), columns);
       lines.push(`${sign} ${shown}  ${paint.dim(duration(at - (family?.firstStart ?? since)))}`);
     }
-    if (progress.tasks > 0) lines.push(paint.dim(clip(countsLine(progress, at), (stream.columns ?? 80) - 1)));
+    if (progress.tasks > 0) lines.push(paint.dim(clip(countsLine(progress, at), columnsOf(stream) - 1)));
     return lines;
   }
 

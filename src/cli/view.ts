@@ -27,6 +27,11 @@ export function isLive(stream: NodeJS.WriteStream): boolean {
   return stream.isTTY === true && TERM !== "dumb" && (CI === undefined || CI === "" || CI === "false");
 }
 
+/** Columns of a terminal; 80 where it does not say, or says 0 as one made by a program does. */
+export function columnsOf(stream: NodeJS.WriteStream): number {
+  return stream.columns || 80;
+}
+
 /** Colours where the stream is a terminal that has them; NO_COLOR and FORCE_COLOR are heeded. */
 export function paintFor(stream: NodeJS.WriteStream): Paint {
   return {

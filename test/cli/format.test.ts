@@ -7,6 +7,7 @@ import {
   duration,
   herePath,
   longId,
+  pad,
   roughly,
   shellWord,
   table,
@@ -78,15 +79,17 @@ test("a table is aligned, numbers to the right, without blanks at the ends", () 
   );
 });
 
-test("colours take no columns", () => {
+test("a cell cannot move the cursor or begin a line: its control characters are made visible", () => {
   assert.deepEqual(
     table([
-      ["\x1b[32mab\x1b[39m", "x"],
+      ["a\nb\x1b[2J", "x"],
       ["abc", "y"],
     ]),
-    ["\x1b[32mab\x1b[39m   x", "abc  y"],
+    ["a\\nb\\u001b[2J  x", "abc           y"],
   );
 });
+
+test("colours take no columns", () => assert.equal(pad("\x1b[32mab\x1b[39m", 4), "\x1b[32mab\x1b[39m  "));
 
 test("words for the shell are quoted only where that is needed", () => {
   assert.equal(shellWord("fit/lr-0.1"), "fit/lr-0.1");

@@ -6,6 +6,7 @@ import type { RecordDb, Run } from "../../record/types.ts";
 import { type CommonOptions, contextOf, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { date, duration, table } from "../format.ts";
+import { columnsOf } from "../view.ts";
 
 export interface RunsFlags extends CommonOptions {
   readonly limit: number;
@@ -28,7 +29,7 @@ export async function runsCommand(options: RunsFlags): Promise<number> {
     else
       process.stdout.write(
         `${table([HEAD, ...rows], RIGHT)
-          .map((line) => clip(line, process.stdout.columns))
+          .map((line) => clip(line, columnsOf(process.stdout)))
           .join("\n")}\n`,
       );
     return EXIT.done;

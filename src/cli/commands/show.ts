@@ -8,7 +8,7 @@ import type { Execution, RecordDb, Run, Success } from "../../record/types.ts";
 import type { Store } from "../../store/types.ts";
 import { type CommonOptions, type Context, contextOf, type Opened, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
-import { bytes, count, date, duration, herePath, longId, pad, shortId, table } from "../format.ts";
+import { bytes, count, date, duration, herePath, longId, pad, shortId, table, visible } from "../format.ts";
 import { findOutput, nameOf, readable, runNumbered } from "../lookup.ts";
 import { summaryLine } from "../report.ts";
 import { endText } from "./runs.ts";
@@ -66,7 +66,7 @@ async function showOutput(context: Context, opened: Opened, output: OutputId, na
   for (const before of history.filter(({ id }) => id !== success?.id))
     rows.push(["before", await beforeText(store, before, now)]);
   const lines = table(rows.filter(([, text]) => text !== "")).map((line) => `  ${line}`);
-  process.stdout.write(`${[`${name} · output ${longId(output)}`, ...lines].join("\n")}\n`);
+  process.stdout.write(`${[`${visible(name)} · output ${longId(output)}`, ...lines].join("\n")}\n`);
   return EXIT.done;
 }
 
