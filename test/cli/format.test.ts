@@ -85,7 +85,7 @@ test("a cell cannot move the cursor or begin a line: its control characters are 
       ["a\nb\x1b[2J", "x"],
       ["abc", "y"],
     ]),
-    ["a\\nb\\u001b[2J  x", "abc           y"],
+    ["a\\nb\\u001b[2J  x", "abc            y"],
   );
 });
 
