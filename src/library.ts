@@ -60,9 +60,12 @@ export async function run(pipeline: Dag | Plan, request: RunRequest = {}): Promi
     for (const success of (await record.successes(outputs)).values()) {
       places.set(success.output, await store.stage(success.location).catch(() => ""));
     }
-    for (const [task, { output }] of Object.entries(plan.tasks)) paths.set(task, places.get(output) ?? "");
+    const { notMade, producedPath } = await import("./engine/output-path.ts");
+    for (const [task, planTask] of Object.entries(plan.tasks)) {
+      const place = places.get(planTask.output) ?? "";
+      paths.set(task, place === "" ? "" : producedPath(place, planTask));
+    }
     const { unknownTask } = await import("./plan/task-names.ts");
-    const { notMade } = await import("./engine/output-path.ts");
     return {
       ...result,
       path(task) {

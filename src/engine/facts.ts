@@ -93,7 +93,7 @@ async function trusted(success: Success, { record, store, host, mark }: FactSour
   if ((success.settled || here) && success.store === store.id) return { kind: "done", success };
   const found = await store.rehash(success.location);
   if (found === undefined) return { kind: "lost", success };
-  if (found.digest !== success.treeDigest) return { kind: "damaged", success, path: success.location };
+  if (found.digest !== success.treeDigest) return { kind: "damaged", success, path: "" };
   if (mark) await record.settleOne(success.id);
   return { kind: "done", success };
 }

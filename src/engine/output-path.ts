@@ -1,11 +1,12 @@
 // Where a task's output can be read.
+import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { unknownTask } from "../plan/task-names.ts";
-import type { OutputId, Plan } from "../plan/types.ts";
+import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 
-/** Absolute path of what a task of the plan made. Throws `unknown-task`, `not-made`, `output-missing`. */
+/** Absolute path of what a task of the plan made: with `produces: 'name'` that file. Throws `unknown-task`, `not-made`, `output-missing`. */
 export async function outputPath(
   plan: Plan,
   task: string,
@@ -15,7 +16,12 @@ export async function outputPath(
   const { output } = plan.tasks[task]!;
   const success = (await record.successes([output])).get(output);
   if (success === undefined) throw notMade(task, output);
-  return store.stage(success.location);
+  return producedPath(await store.stage(success.location), plan.tasks[task]!);
+}
+
+/** The file in the output folder that a `produces: 'name'` is about; else the output itself. */
+export function producedPath(path: string, { produces }: PlanTask): string {
+  return typeof produces === "string" ? join(path, produces) : path;
 }
 
 export function notMade(task: string, output: OutputId): AlamodeError {

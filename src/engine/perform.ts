@@ -130,7 +130,8 @@ export async function perform(performance: Performance): Promise<Performed> {
   }
   const damaged = new Set(failures.map(({ output }) => output));
   return {
-    ran: made.filter(({ success }) => !damaged.has(success.output)).length,
+    // An output may be made twice, when its first bytes were damaged by a task: one is told as failed or reused then.
+    ran: new Set(made.map(({ success }) => success.output)).difference(damaged).size,
     same,
     failures,
     notStarted: [...states].flatMap(([node, state]) => (state === "notStarted" ? [node] : [])),

@@ -149,7 +149,7 @@ async function causeReasons(
       }
       const [success] = await record.history(output);
       if (success?.state === "lost") return [{ kind: "lost" }];
-      if (success?.state === "damaged") return [{ kind: "damaged", path: success.location }];
+      if (success?.state === "damaged") return [{ kind: "damaged", path: "" }];
       if (explained) return [];
       return [{ kind: (await record.identity(output)) === undefined ? "first" : "unfinished" }];
     }

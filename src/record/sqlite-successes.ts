@@ -22,7 +22,7 @@ export function successCalls(db: SqliteConnection): SuccessCalls {
     locations: (output, store) =>
       db.read(() => {
         const sql = `SELECT DISTINCT s.location FROM successes s JOIN outputs o ON o.id = s.output_id
-          WHERE o.output = ? AND s.store = ? ORDER BY s.location`;
+          WHERE o.output = ? AND s.store = ? AND s.state NOT IN ('lost', 'damaged') ORDER BY s.location`;
         return db.all<{ location: Location }>(sql, bytesOf(output), store).map((row) => row.location);
       }),
     tree: (digest) =>

@@ -117,10 +117,9 @@ test("rubbish of any kind at a location is moved aside whole, and nothing is los
   const rubbish: Record<string, Thing> = {
     file: "rubbish",
     "folder/with": "rubbish",
-    link: { link: "nowhere" },
   };
   for (const wanted of [{ a: "1" }, "a lone file"]) {
-    for (const kind of ["file", "folder", "link"]) {
+    for (const kind of ["file", "folder"]) {
       build(`${dir}/made`, rubbish);
       mkdirSync(`${dir}/outputs/aa`, { recursive: true });
       renameSync(`${dir}/made/${kind}`, `${dir}/outputs/${plainA}`);
@@ -137,6 +136,20 @@ test("rubbish of any kind at a location is moved aside whole, and nothing is los
       for (const done of ["outputs/aa", "made"]) await removeTree(`${dir}/${done}`);
     }
   }
+});
+
+test("a view of another output's tree counts as occupied: what is made goes beside it, and the view stays", async (t) => {
+  const { store, dir } = await fresh(t);
+  const other = await store.commit(outputId("b"), await sealed(store, { b: "2" }), underLease);
+  await store.view(outputA, other.location);
+  assert.equal(readFileSync(`${dir}/outputs/${plainA}/b`, "utf8"), "2");
+  await store.view(outputA, other.location); // there already: nothing happens
+  for (const content of [{ a: "1" }, { a: "1", b: "2" }]) {
+    const tree = await sealed(store, content);
+    const { location } = await store.commit(outputA, tree, underLease);
+    assert.equal(location, `${plainA}.${tree.digest.slice(0, 16)}`);
+  }
+  assert.ok(lstatSync(`${dir}/outputs/${plainA}`).isSymbolicLink());
 });
 
 test("a file that was linked to its location before its maker died is committed by linking again", async (t) => {

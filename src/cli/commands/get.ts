@@ -2,6 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { jsonLine } from "../../bencode/as-json.ts";
+import { producedPath } from "../../engine/output-path.ts";
 import { type CommonOptions, contextOf, withBoth } from "../context.ts";
 import { copyOut } from "../copy-out.ts";
 import { EXIT, tell } from "../errors.ts";
@@ -9,7 +10,6 @@ import { herePath } from "../format.ts";
 import { taskOf } from "../goals.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { notMade, readable } from "../lookup.ts";
-import { shownPath } from "../shown-path.ts";
 
 export interface GetFlags extends CommonOptions {
   readonly force?: boolean;
@@ -25,7 +25,7 @@ export async function getCommand(what: string, dest: string | undefined, options
       tell(notMade(context, name), options.json === true);
       return EXIT.failed;
     }
-    const from = shownPath(made.path, task);
+    const from = producedPath(made.path, task);
     const called = from === made.path ? basename(name) : basename(from);
     const asked = resolve(context.cwd, dest ?? called);
     const to = dest !== undefined && isFolder(dest, asked) ? join(asked, called) : asked;

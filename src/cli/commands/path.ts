@@ -1,6 +1,7 @@
 // alamode path: where a task's output lies, for scripts.
 
 import { jsonLine } from "../../bencode/as-json.ts";
+import { producedPath } from "../../engine/output-path.ts";
 import { type CommonOptions, contextOf, withBoth } from "../context.ts";
 import { EXIT, tell } from "../errors.ts";
 import { taskOf } from "../goals.ts";
@@ -17,7 +18,8 @@ export async function pathCommand(what: string, options: CommonOptions): Promise
       tell(notMade(context, name), options.json === true);
       return EXIT.failed;
     }
-    const { path, success } = made;
+    const { success } = made;
+    const path = producedPath(made.path, task);
     const { output } = task;
     process.stdout.write(
       options.json

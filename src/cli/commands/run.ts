@@ -2,13 +2,11 @@
 import { run } from "../../engine/run.ts";
 import { AlamodeError } from "../../errors.ts";
 import { goalsOf } from "../../plan/graph.ts";
-import type { Plan } from "../../plan/types.ts";
 import { type Context, contextOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { count, herePath } from "../format.ts";
 import { selectedGoals } from "../goals.ts";
 import { loadPipeline, type Pipeline } from "../load-pipeline.ts";
-import { shownPath } from "../shown-path.ts";
 import { startTelling } from "../tell-run.ts";
 import { warn } from "../warn.ts";
 
@@ -77,7 +75,7 @@ export async function performRun(
       if (result.status === "interrupted") return EXIT.interrupted;
       if (result.status === "failed") return EXIT.failed;
       if (result.counts.ran + result.counts.same > 0 && options.json !== true) {
-        await tellPlaces(goals ?? goalsOf(plan), plan, (task) => result.path(task), context.cwd);
+        await tellPlaces(goals ?? goalsOf(plan), (task) => result.path(task), context.cwd);
       }
       return EXIT.done;
     } finally {
@@ -89,13 +87,11 @@ export async function performRun(
 /** `collage → .alamode/outputs/25/25adad19…`, for the first few goals. */
 async function tellPlaces(
   goals: readonly string[],
-  plan: Plan,
   pathOf: (task: string) => Promise<string>,
   cwd: string,
 ): Promise<void> {
   for (const goal of goals.slice(0, MOST_GOALS_SHOWN)) {
-    const path = shownPath(await pathOf(goal), plan.tasks[goal]!);
-    process.stdout.write(`${goal} → ${herePath(path, cwd)}\n`);
+    process.stdout.write(`${goal} → ${herePath(await pathOf(goal), cwd)}\n`);
   }
   const more = goals.length - MOST_GOALS_SHOWN;
   if (more > 0) process.stdout.write(`and ${count(more, "more goal")}: alamode path TASK\n`);
