@@ -2,9 +2,11 @@
 // pipeline is described; it also remembers which file each digest was read from, so that its content can be kept.
 import { createHash } from "node:crypto";
 import { closeSync, globSync, lstatSync, openSync, readSync, statSync } from "node:fs";
-import { dirname, isAbsolute, relative, resolve, sep } from "node:path";
+import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { sortUtf8 } from "../bencode/order.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
+import { findProject } from "./project-folder.ts";
+import { digestsOf } from "./stat-cache.ts";
 import type { Plan, Spec } from "./types.ts";
 
 export interface FilesOptions {
@@ -54,13 +56,26 @@ export function files(...patterns: (string | FilesOptions)[]): { [path: string]:
     }
     for (const path of matching) paths.add(path);
   }
+  return digestMap(new Map([...paths].map((path) => [path, resolve(base, path)])));
+}
+
+/** Relative path → digest, in order, of files given by their absolute paths. Remembers where each content was. */
+export function digestMap(files: ReadonlyMap<string, string>): { [path: string]: string } {
+  const paths = sortUtf8([...files.keys()]);
+  const places = paths.map((path) => files.get(path)!);
+  const digests = cachedDigests(places);
   const found: { [path: string]: string } = Object.create(null);
-  for (const path of sortUtf8([...paths])) {
-    const file = resolve(base, path);
-    found[path] = digestOf(file);
-    knownSources().set(found[path], file);
+  for (const [i, path] of paths.entries()) {
+    found[path] = digests[i]!;
+    knownSources().set(digests[i]!, places[i]!);
   }
   return found;
+}
+
+/** sha256 (hex) of each file's content; what was not changed since it was read before is not read again. */
+export function cachedDigests(files: readonly string[]): string[] {
+  const store = process.env["ALAMODE_STORE"] || join(findProject(sourceBase()), ".alamode");
+  return digestsOf(files, { cache: resolve(store, "stat-cache.db"), read: digestOf });
 }
 
 /** The file whose content `files` read under this digest in this process. It may have changed since. */
