@@ -102,6 +102,7 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
   });
   const sameFromStart = new Set(decision.same);
   for (const [node, { execution }] of decision.done) {
+    if (graph.names(node).length === 0) continue; // made by another pipeline
     const about = { task: nameOf(node), output: graph.outputs[node]! };
     emit(
       sameFromStart.has(node)
@@ -109,6 +110,7 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
         : { event: "task.reused", ...about },
     );
   }
+  tellLost();
 
   let ran = 0;
   let same = decision.same.length;
@@ -175,6 +177,17 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
 
   function nameOf(node: number): string {
     return graph.names(node)[0] ?? graph.outputs[node]!;
+  }
+
+  /** Promise 1: bytes that should have been there, and are found gone or changed now, are told of. */
+  function tellLost(): void {
+    const found = [...decision.due].flatMap(([node, { kind }]) =>
+      kind === "lost" || kind === "damaged" ? [nameOf(node)] : [],
+    );
+    if (found.length === 0) return;
+    const more = found.length > 3 ? ` and ${found.length - 3} more` : "";
+    const message = `bytes in the store are gone or changed, and are made again: ${found.slice(0, 3).join(", ")}${more}`;
+    emit({ event: "warning", code: "output-lost", message });
   }
 
   async function requireInputs(goal: string): Promise<void> {

@@ -16,6 +16,14 @@ export interface Parsed {
 /** How many bad tasks are told of. */
 const SHOWN_PROBLEMS = 10;
 
+/** What is said of an external input that cannot be used. */
+const WHY_MISSING: Readonly<Record<Cause["kind"], string>> = {
+  none: "no record holds",
+  lost: "is gone from the store",
+  damaged: "was changed in the store",
+  stale: "rests on bytes that have since been made otherwise",
+};
+
 export class Work {
   #plan: Plan;
   #graph: PlanGraph;
@@ -36,7 +44,7 @@ export class Work {
     for (const [node, cause] of due) {
       this.#causes.set(node, cause);
       try {
-        this.#parse(node);
+        this.#parse(node, cause);
       } catch (error) {
         if (!(error instanceof AlamodeError)) throw error;
         problems.push(error);
@@ -64,22 +72,22 @@ export class Work {
     for (const { runnable } of this.#parsed.values()) yield runnable;
   }
 
-  #parse(node: number): void {
+  #parse(node: number, cause: Cause): void {
     if (this.#parsed.has(node)) return;
     const task = this.#graph.names(node)[0];
-    if (task === undefined) throw externalMissing(this.#graph, node);
+    if (task === undefined) throw externalMissing(this.#graph, node, cause);
     const options = optionsOf(this.#plan, task);
     const runnable = runnableOf(task, this.#plan.tasks[task]!);
     this.#parsed.set(node, { task, runnable, options, passed: passed(options.pass, this.#env) });
   }
 }
 
-function externalMissing(graph: PlanGraph, node: number): AlamodeError {
+function externalMissing(graph: PlanGraph, node: number, cause: Cause): AlamodeError {
   const output = graph.outputs[node]!;
   const { task, dependency } = graph.external.find((input) => input.output === output)!;
   return new AlamodeError(
     "external-missing",
-    `input "${dependency}" of task "${task}" is output ${output.slice(0, 8)}, which no task of this plan makes and no record holds.`,
+    `input "${dependency}" of task "${task}" is output ${output.slice(0, 8)}, which no task of this plan makes and ${WHY_MISSING[cause.kind]}.`,
     {
       facts: { output },
       hint: "Run the pipeline that makes it first, or point --record at the one that did.",
