@@ -31,6 +31,14 @@ interface Build {
   readonly warnings: readonly Message[];
 }
 
+/** What packages may ask for without there being any use in telling. */
+interface Leniency {
+  /** Imports that lead nowhere: they fail when they are reached, as they would without a bundle. */
+  readonly missing: Set<string>;
+  /** Extensions of files that are no code. */
+  readonly unreadable: Set<string>;
+}
+
 /** Marks of code that looks for files beside itself, or loads what is no JavaScript: it works in its own folder only. */
 const NEEDS_ITS_FOLDER =
   /\.node["'`]|\b__(?:dirname|filename)\b|\bimport\.meta\.(?:url|dirname|filename|resolve)\b|\bcreateRequire\b|\bprocess\.dlopen\b/;
@@ -44,16 +52,29 @@ export function bundle(entry: string, root: string, tsconfig: Tsconfig, packages
     return installed?.folder === own ? undefined : installed;
   };
   const broken = new Map<string, string>();
+  const leniency: Leniency = { missing: new Set(), unreadable: new Set() };
   const whole = (): Build => {
     for (;;) {
       try {
-        return build(entry, root, tsconfig, broken.keys());
+        return build(entry, root, tsconfig, leniency, []);
       } catch (error) {
-        // A package that cannot be bundled is left out; an error in the author's own code is theirs.
-        for (const message of (error as Partial<BuildFailure>).errors ?? [{} as Message]) {
-          const found = message.location ? packageOf(message.location.file) : undefined;
-          if (found === undefined || broken.has(found.importedAs)) throw failed(error, message, root);
-          broken.set(found.importedAs, found.folder);
+        const messages = (error as Partial<BuildFailure>).errors ?? [];
+        const own = messages.find(
+          ({ location }) => location === null || packageOf(location.file) === undefined,
+        );
+        if (own !== undefined || messages.length === 0) throw failed(error, own, root);
+        // Packages ask for what need not be there, for other systems say, and for files that are no code.
+        for (const message of messages) {
+          const missing = /^Could not resolve "([^"]+)"/
+            .exec(message.text)?.[1]
+            ?.replace(/^(\.\.?\/)+/, "*/");
+          const unreadable = /^No loader is configured for "(\.[^"]+)" files/.exec(message.text)?.[1];
+          const [found, all] =
+            missing !== undefined ? [missing, leniency.missing] : [unreadable, leniency.unreadable];
+          if (found === undefined || all.has(found)) throw failed(error, message, root);
+          all.add(found);
+          const asking = packageOf(message.location!.file)!;
+          if (unreadable !== undefined) broken.set(asking.importedAs, asking.folder);
         }
       }
     }
@@ -72,7 +93,8 @@ export function bundle(entry: string, root: string, tsconfig: Tsconfig, packages
     if (found.bound || NEEDS_ITS_FOLDER.test(readFileSync(file, "latin1")))
       broken.set(found.importedAs, found.folder);
   }
-  const { code, metafile } = broken.size === 0 ? complete : build(entry, root, tsconfig, broken.keys());
+  const { code, metafile } =
+    broken.size === 0 ? complete : build(entry, root, tsconfig, leniency, broken.keys());
   const [output] = Object.values(metafile.outputs);
   // What only a package that is left out would have brought along is not imported by the bundle itself.
   const imported = new Set(
@@ -86,7 +108,13 @@ export function bundle(entry: string, root: string, tsconfig: Tsconfig, packages
   };
 }
 
-function build(entry: string, root: string, { emit, paths }: Tsconfig, external: Iterable<string>): Build {
+function build(
+  entry: string,
+  root: string,
+  { emit, paths }: Tsconfig,
+  { missing, unreadable }: Leniency,
+  external: Iterable<string>,
+): Build {
   const { buildSync } = createRequire(import.meta.url)("esbuild") as typeof import("esbuild");
   const { outputFiles, metafile, warnings } = buildSync({
     entryPoints: [entry],
@@ -101,8 +129,8 @@ function build(entry: string, root: string, { emit, paths }: Tsconfig, external:
     conditions: [],
     ignoreAnnotations: true,
     keepNames: true,
-    external: ["a-la-mode", ...external],
-    loader: { ".node": "empty" },
+    external: ["a-la-mode", ...missing, ...external],
+    loader: Object.fromEntries([".node", ...unreadable].map((extension) => [extension, "empty" as const])),
     tsconfigRaw: JSON.stringify({ compilerOptions: { ...emit, paths } }),
     metafile: true,
     sourcemap: "inline",
@@ -110,6 +138,7 @@ function build(entry: string, root: string, { emit, paths }: Tsconfig, external:
     charset: "utf8",
     legalComments: "none",
     logLevel: "silent",
+    logLimit: 0,
     logOverride: Object.fromEntries(COMPUTED.map((id) => [id, "warning" as const])),
   });
   return { code: outputFiles.find(({ path }) => path.endsWith(".mjs"))?.text ?? "", metafile, warnings };
@@ -148,9 +177,9 @@ function computed({ location }: Message, root: string): AlamodeError {
   );
 }
 
-function failed(error: unknown, message: Message, root: string): AlamodeError {
-  const text = message.text ?? (error instanceof Error ? error.message : String(error));
-  const where = message.location ? `${place(message.location, root)}: ` : "";
+function failed(error: unknown, message: Message | undefined, root: string): AlamodeError {
+  const text = message?.text ?? (error instanceof Error ? error.message : String(error));
+  const where = message?.location ? `${place(message.location, root)}: ` : "";
   const missing = /^Could not resolve "([^"./][^"]*)"/.exec(text)?.[1];
   return new AlamodeError("module-broken", `${where}${text}`, {
     cause: error,

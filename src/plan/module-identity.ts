@@ -1,5 +1,5 @@
 // What a module is: the map whose digest stands for it in specs. It tells nothing of who bundled it, where it lies, or of
-// anything the module cannot reach. Its form is in docs/decisions/021-module-identity.md.
+// anything the module cannot reach. Its form is in docs/decisions/008-module-identity.md.
 import { hash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, extname, join, relative, resolve, sep } from "node:path";
