@@ -7,6 +7,7 @@ import { sortUtf8 } from "../bencode/order.ts";
 import type { Bmap, BnormalMap, Bvalue } from "../bencode/types.ts";
 import type { DagContent } from "./dag.ts";
 import { metaWithOptions } from "./options.ts";
+import { metaWithPlaces } from "./places.ts";
 import { refuseReserved } from "./reserved.ts";
 import type { Task } from "./task.ts";
 import { eachInOrder } from "./task-order.ts";
@@ -42,7 +43,7 @@ export function* dagChunks(dag: DagContent): Generator<Uint8Array> {
       yield [name, { ...task.spec, inputs: inputsOf(task, outputs), output: outputs.get(task)! }];
     }
   }
-  yield* chunksOf(metaWithOptions(dag), entries());
+  yield* chunksOf(metaOf(dag), entries());
 }
 
 export function bencodeDag(dag: DagContent): Uint8Array {
@@ -58,9 +59,14 @@ export function encodeDag(dag: DagContent): Plan {
     const whole = { ...task.spec, inputs: inputsOf(task, outputs), output: outputs.get(task)! };
     tasks[name] = normalForm(whole) as PlanTask;
   }
-  const meta = metaWithOptions(dag);
+  const meta = metaOf(dag);
   encodeInto(new ByteWriter(), meta, { at: "meta", depth: 1 });
   return { meta: normalForm(meta) as BnormalMap, tasks };
+}
+
+/** The dag's meta, and what its tasks have to say there. */
+function metaOf(dag: DagContent): Bmap {
+  return metaWithPlaces(metaWithOptions(dag), dag.tasks);
 }
 
 /** The bytes of a plan's file, in pieces of about a MiB. */

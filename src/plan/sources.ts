@@ -67,7 +67,7 @@ export function digestMap(files: ReadonlyMap<string, string>): { [path: string]:
   const found: { [path: string]: string } = Object.create(null);
   for (const [i, path] of paths.entries()) {
     found[path] = digests[i]!;
-    knownSources().set(digests[i]!, places[i]!);
+    rememberSource(digests[i]!, places[i]!);
   }
   return found;
 }
@@ -83,7 +83,12 @@ export function sourceFile(sha256: string): string | undefined {
   return knownSources().get(sha256);
 }
 
-/** Every digest that the `files` of the plan's specs name, once each. */
+/** Says that a file has the content of that digest. */
+export function rememberSource(sha256: string, file: string): void {
+  knownSources().set(sha256, file);
+}
+
+/** Every digest that the `files` and `source` of the plan's specs name, once each. */
 export function sourcesOf(plan: Plan): SourceFile[] {
   return sourcesIn(Object.values(plan.tasks));
 }
@@ -91,12 +96,14 @@ export function sourcesOf(plan: Plan): SourceFile[] {
 /** The same of specs. */
 export function sourcesIn(specs: Iterable<Spec>): SourceFile[] {
   const found = new Map<string, SourceFile>();
-  for (const { files: map } of specs) {
-    if (typeof map !== "object" || map === null) continue;
-    const digests: Iterable<unknown> = map instanceof Map ? map.values() : Object.values(map);
-    for (const sha256 of digests) {
-      if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256) || found.has(sha256)) continue;
-      found.set(sha256, { sha256, file: sourceFile(sha256) });
+  for (const { files, source } of specs) {
+    for (const map of [files, source]) {
+      if (typeof map !== "object" || map === null) continue;
+      const digests: Iterable<unknown> = map instanceof Map ? map.values() : Object.values(map);
+      for (const sha256 of digests) {
+        if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256) || found.has(sha256)) continue;
+        found.set(sha256, { sha256, file: sourceFile(sha256) });
+      }
     }
   }
   return [...found.values()];
@@ -108,37 +115,46 @@ function knownSources(): Map<string, string> {
   return known;
 }
 
-/** Relative paths, with `/`, of the regular files that a pattern matches. */
+/** Relative paths, with `/`, of the regular files that a pattern of `files` matches. */
 function pathsOf(pattern: string, base: string): string[] {
+  const called = `files("${pattern}")`;
   if (lstatSync(resolve(base, pattern), { throwIfNoEntry: false }) !== undefined) {
     refuseOutside(pattern, pattern, base);
-    if (!isFile(pattern, resolve(base, pattern))) {
-      throw new AlamodeError(
-        "source-folder",
-        `files("${pattern}"): this is a folder, and files are needed.`,
-        {
-          hint: `Write files("${pattern.replace(/\/+$/, "")}/**") for all in it.`,
-        },
-      );
+    if (!isFile(called, resolve(base, pattern))) {
+      throw new AlamodeError("source-folder", `${called}: this is a folder, and files are needed.`, {
+        hint: `Write files("${pattern.replace(/\/+$/, "")}/**") for all in it.`,
+      });
     }
     return [relativePath(base, resolve(base, pattern))];
   }
-  const paths: string[] = [];
+  return filesMatching(pattern, base, called).map((file) => {
+    refuseOutside(pattern, file, base);
+    return relativePath(base, file);
+  });
+}
+
+/** Absolute paths of the regular files that a glob matches. `called` is how the author asked, for messages. */
+export function filesMatching(pattern: string, base: string, called: string): string[] {
   const throughLink = linkedFolders(pattern, base);
-  for (const path of globSync(pattern, { cwd: base })) {
-    refuseOutside(pattern, path, base);
-    if (throughLink(path)) continue;
-    if (isFile(pattern, resolve(base, path))) paths.push(relativePath(base, resolve(base, path)));
-  }
-  return paths;
+  return globSync(pattern, { cwd: base })
+    .map((path) => resolve(base, path))
+    .filter((file) => !throughLink(file) && isFile(called, file));
+}
+
+/** The folder, absolute, that a pattern names before its first part that is not a plain name. */
+export function literalFolder(pattern: string, base: string): string {
+  return resolve(
+    base,
+    pattern.split("/").slice(0, firstGlob(pattern)).join("/") || (pattern.startsWith("/") ? "/" : ""),
+  );
 }
 
 /**
  * Whether a match lies in a folder that is a link, which the pattern does not name itself. Node versions differ in whether
  * a glob enters those, and an ID must not depend on that.
  */
-function linkedFolders(pattern: string, base: string): (path: string) => boolean {
-  const literal = resolve(base, pattern.split("/").slice(0, firstGlob(pattern)).join("/"));
+function linkedFolders(pattern: string, base: string): (file: string) => boolean {
+  const literal = literalFolder(pattern, base);
   const known = new Map<string, boolean>();
   const isLinked = (folder: string): boolean => {
     if (folder === literal || folder === dirname(folder)) return false;
@@ -146,7 +162,7 @@ function linkedFolders(pattern: string, base: string): (path: string) => boolean
     known.set(folder, linked);
     return linked;
   };
-  return (path) => isLinked(dirname(resolve(base, path)));
+  return (file) => isLinked(dirname(file));
 }
 
 /** Index of the pattern's first part that is not a plain name. */
@@ -154,7 +170,7 @@ function firstGlob(pattern: string): number {
   return pattern.split("/").findIndex((part) => /[*?[\]{}()!+@\\]/.test(part));
 }
 
-function relativePath(base: string, file: string): string {
+export function relativePath(base: string, file: string): string {
   return relative(base, file).replaceAll(sep, "/");
 }
 
@@ -167,14 +183,14 @@ function refuseOutside(pattern: string, path: string, base: string): void {
 }
 
 /** Whether a regular file lies there, or a link to one. Folders, sockets and the like are not; a dangling link is an error. */
-function isFile(pattern: string, file: string): boolean {
+export function isFile(called: string, file: string): boolean {
   try {
     return statSync(file).isFile();
   } catch (cause) {
     const dangling = lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() ?? false;
     if (errnoOf(cause) !== "ENOENT") throw unreadable(file, cause);
     const why = dangling ? "is a link to nothing" : "has a name that is not UTF-8";
-    throw new AlamodeError("no-source", `files("${pattern}"): ${file} ${why}.`, { cause });
+    throw new AlamodeError("no-source", `${called}: ${file} ${why}.`, { cause });
   }
 }
 
