@@ -18,6 +18,6 @@ export function estimateMs(
   const known = tasks.flatMap((task) => durations.get(task) ?? []);
   if (known.length === 0) return undefined;
   const sum = known.reduce((a, b) => a + b, 0);
-  const longest = Math.max(...known);
+  const longest = known.reduce((a, b) => Math.max(a, b)); // not Math.max(...known): a million arguments are too many
   return Math.max(((sum / known.length) * tasks.length) / Math.min(jobs, tasks.length), longest);
 }

@@ -22,7 +22,10 @@ export async function sweepScratch(record: RecordDb, store: Store): Promise<void
     }
     if (!/^[0-9a-f]{16}$/.test(name)) continue;
     if ((await record.run(name)) === undefined || (await record.isLive(name))) continue;
-    if (readdirSync(path).some((slot) => fifoHeld(join(path, slot)))) continue;
-    await removeTree(path);
+    try {
+      if (!readdirSync(path).some((slot) => fifoHeld(join(path, slot)))) await removeTree(path);
+    } catch {
+      // Another run sweeps it at this moment, or may and we may not. What stays is tried again by the next run.
+    }
   }
 }

@@ -1,0 +1,42 @@
+// What dead runs left in the scratch area, and how long what is due will take.
+import assert from "node:assert/strict";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import test from "node:test";
+import { estimateMs } from "../../src/engine/estimate.ts";
+import { sweepScratch } from "../../src/engine/scratch.ts";
+import { openRig, planOf } from "./rig.ts";
+
+test("several runs may sweep what a dead one left at the same time", async (t) => {
+  const rig = await openRig(t);
+  for (let n = 0; n < 3; n++) {
+    const { run } = await rig.run(planOf({}));
+    for (const slot of ["0", "1"]) {
+      const work = join(rig.store.scratchDir, run, slot, "work");
+      mkdirSync(work, { recursive: true });
+      writeFileSync(join(work, "half"), "half");
+    }
+  }
+  await Promise.all([1, 2, 3, 4].map(() => sweepScratch(rig.record, rig.store)));
+  assert.deepEqual(readdirSync(rig.store.scratchDir), []);
+});
+
+test("folders that this record knows nothing of are left alone", async (t) => {
+  const rig = await openRig(t);
+  for (const name of ["0123456789abcdef", "failed", "mine"]) mkdirSync(join(rig.store.scratchDir, name));
+  await rig.run(planOf({ a: "echo > $OUTPUT" }));
+  assert.deepEqual(readdirSync(rig.store.scratchDir).sort(), ["0123456789abcdef", "failed", "mine"]);
+});
+
+test("an estimate spreads the known means over the slots, and is never below the longest", () => {
+  const durations = new Map([
+    ["a", 100],
+    ["b", 300],
+  ]);
+  assert.equal(estimateMs(["x"], durations, 2), undefined);
+  assert.equal(estimateMs(["a", "b"], durations, 1), 400);
+  assert.equal(estimateMs(["a", "b"], durations, 2), 300);
+  assert.equal(estimateMs(["a", "b", "x", "y"], durations, 2), 400);
+  const many = Array.from({ length: 300_000 }, (_, n) => `t${n}`);
+  assert.equal(estimateMs(many, new Map(many.map((task) => [task, 2])), 4), 150_000);
+});
