@@ -173,6 +173,13 @@ test("a command too long for the system is told so", async (t) => {
   );
 });
 
+test("too few descriptors are told as that", async (t) => {
+  const rig = await openRig(t);
+  const failure = await failureOf(rig, "echo 'fit: cannot open a.csv: Too many open files' >&2; exit 2");
+  assert.equal(failure.message, "had too many open files (exit 2)");
+  assert.match(failure.hint!, /ulimit -n/);
+});
+
 test("an output that cannot be kept fails its task with what and where", async (t) => {
   const rig = await openRig(t);
   const fifo = await failureOf(rig, 'mkdir "$OUTPUT"; mkfifo "$OUTPUT/pipe"');
@@ -277,7 +284,7 @@ test("a failure's last lines cannot drive the reader's terminal", async (t) => {
 
 test("bad tasks are told all together before anything runs", async (t) => {
   const rig = await openRig(t);
-  const plan = planOf({ ok: "echo > $OUTPUT", bad: [{ module: "a.ts" }], worse: [{ command: [] }] });
+  const plan = planOf({ ok: "echo > $OUTPUT", bad: [{ env: { A: "1" } }], worse: [{ command: [] }] });
   await assert.rejects(rig.run(plan), {
     code: "bad-task",
     message: /^task "bad" cannot.*\ntask "worse" cannot/,

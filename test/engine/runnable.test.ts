@@ -49,7 +49,6 @@ test("keys that the engine does not know are left alone", () => {
 test("a spec that cannot be run is told with all that is wrong with it", () => {
   const cases: [Bmap, string][] = [
     [{}, 'it has no "command"'],
-    [{ module: "./a.ts" }, '"module" tasks cannot be run by this version'],
     [
       { command: [] },
       "spec.command: must be text for /bin/sh, or a list of texts that begins with a program",

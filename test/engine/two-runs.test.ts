@@ -1,7 +1,7 @@
 // Promise 3: of runs that need one output, one makes it; the others wait, reuse it, and take over from the dead.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { appendFileSync, existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import test from "node:test";
 import type { Plan } from "../../src/plan/types.ts";
@@ -133,19 +133,23 @@ for (const [where, prefix] of [
   }, async (t) => {
     const rig = await openRig(t);
     const gate = rig.gate("gate");
-    // Each life of the task appends its own lines; a line of the first after the second's would show that both ran.
-    const command = `echo "begin $$" >> '${rig.dir}/lives'; ${gate.command("$$")}; sleep 1000 & wait`;
-    const plan = planOf({ slow: `test -e '${rig.dir}/quick' || { ${command}; }; echo made > $OUTPUT` });
+    // In its second life it looks whether the first one's process is gone (numbers of another namespace say nothing).
+    const gone = `state=$(sed -n 's/^State:.\\(.\\).*/\\1/p' /proc/$(cat '${rig.dir}/first')/status || echo X)`;
+    const look = prefix.length === 0 ? `${gone}; test "$state" = X -o "$state" = Z` : "true";
+    const first = `echo $$ > '${rig.dir}/first'; ${gate.command("$$")}; sleep 1000 & wait`;
+    const plan = planOf({
+      slow: `if test -e '${rig.dir}/again'; then ${look}; else ${first}; fi; echo made > $OUTPUT`,
+    });
     const maker = otherRun(t, rig, plan, {}, prefix);
-    const first = Number(await gate.reached());
+    const pid = Number(await gate.reached());
     await gate.open();
     const waiter = otherRun(t, rig, plan);
     await waiter.tells("task.waiting");
-    appendFileSync(join(rig.dir, "quick"), "");
+    writeFileSync(join(rig.dir, "again"), "");
     await maker.kill();
     const { counts, status } = await waiter.over;
     assert.deepEqual([status, counts.ran], ["done", 1]);
-    if (prefix.length === 0) assert.ok(!alive(first));
+    if (prefix.length === 0) assert.ok(!alive(pid));
     const [execution, dead] = await rig.record.executions(outputOf(plan, "slow"));
     assert.equal(execution!.outcome, "success");
     assert.equal(dead!.failure!.kind, "abandoned");
