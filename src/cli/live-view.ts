@@ -81,6 +81,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
         break;
       case "task.reused":
       case "task.same":
+      case "task.expanded":
       case "task.notStarted":
         break;
       default:

@@ -30,6 +30,7 @@ export function plainView({ stream, tasks, flags }: ViewOptions): View {
       case "task.started":
       case "task.reused":
       case "task.same":
+      case "task.expanded":
       case "task.notStarted":
         return;
       default:

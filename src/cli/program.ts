@@ -1,5 +1,5 @@
 // Declares the commands. Each one's code is loaded when it is called, so that --help and --version load next to nothing.
-import { type Argument, Command, CommanderError, InvalidArgumentError } from "commander";
+import { type Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { version } from "../version.ts";
 import { guardStdout } from "./stdout.ts";
 
@@ -106,6 +106,25 @@ command("show", "tell all about an output or a run", () =>
   .option("--json", "print JSON")
   .addHelpText("after", example("alamode show collage", "alamode show 25adad19", "alamode show 13"));
 
+command("verify", "run done tasks again and compare, or hash what is stored", () =>
+  import("./commands/verify.ts").then((m) => m.verifyCommand),
+)
+  .argument("[tasks...]", "task names or patterns; all that are done, if none")
+  .option("--stored", "run nothing: hash what the store holds, and compare that with the record")
+  .addOption(
+    new Option("--sample <share>", "only a random share, such as 5%")
+      .argParser(percentage)
+      .conflicts("stored"),
+  )
+  .addOption(new Option("--seed <text>", "choose the same share again").conflicts("stored"))
+  .option("-j, --jobs <n>", "how many tasks run at once (default: the number of cores)", wholeNumber)
+  .option("--sandbox <kind>", "how commands are shut in (default: as when they were made)")
+  .option("--json", "print what happens as JSON, one object a line")
+  .addHelpText(
+    "after",
+    example("alamode verify", "alamode verify 'align/*' --sample 5%", "alamode verify --stored"),
+  );
+
 program.commandsGroup("Look back:");
 command("log", "print what a task printed, the last time it ran", () =>
   import("./commands/log.ts").then((m) => m.logCommand),
@@ -165,6 +184,15 @@ function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text))
     throw new InvalidArgumentError("It must be a whole number of at least 1.");
   return Number(text);
+}
+
+/** `5%` or `0.5%` as a part of one. */
+function percentage(text: string): number {
+  const [, digits] = /^(\d{1,3}(?:\.\d+)?)%$/.exec(text) ?? [];
+  const share = Number(digits) / 100;
+  if (digits === undefined || share <= 0 || share > 1)
+    throw new InvalidArgumentError("It must be a percentage, such as 5%.");
+  return share;
 }
 
 /** Does what the arguments say. The exit code is in `process.exitCode`. */

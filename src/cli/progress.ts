@@ -69,6 +69,13 @@ export function apply(progress: Progress, event: RunEvent, now: number): void {
       progress.ran++;
       progress.ended++;
       return;
+    case "task.expanded":
+      // What it will take is not known from its own history.
+      progress.running.delete(event.task);
+      progress.tasks += event.tasks;
+      progress.due += event.due;
+      progress.estimateMs = undefined;
+      return;
     case "task.same":
       progress.running.delete(event.task); // it may have waited for another run
       progress.same++;

@@ -4,7 +4,7 @@ import { type OutputId, specOf } from "../plan/types.ts";
 import { weakest } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
 import type { TreeDigest } from "../store/types.ts";
-import { digestsOf, type StepContext, type StepRequest } from "./step.ts";
+import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step.ts";
 
 /** What a command left behind. */
 export interface Finished {
@@ -21,10 +21,12 @@ export interface Finished {
 /** Commits. Throws `bad-output`, `no-space`, `lease-lost` and other errors of store and record. */
 export async function commitStep(
   context: StepContext,
-  { planTask, inputs, execution, task, runnable }: StepRequest,
+  request: StepRequest,
   { token, resolvedKey, top, inputPaths, resources, log }: Finished,
 ): Promise<Success> {
   const { record, store, host, run, warn } = context;
+  const { planTask, inputs, execution, task, runnable } = request;
+  const output = madeOutput(request);
   const sealed = await store.seal(top, { inputs: inputPaths, needle: run }, context.kill);
   if (sealed.needleIn !== undefined) {
     warn(
@@ -47,7 +49,8 @@ export async function commitStep(
   ]);
   const endedAt = Date.now();
   await store.appendReceipt(run, {
-    output: planTask.output,
+    output,
+    ...(request.expansion ? { expands: planTask.output } : {}),
     spec,
     inputs: planTask.inputs,
     digests,
@@ -63,14 +66,14 @@ export async function commitStep(
       isolation,
     },
   });
-  const { location, stamps } = await store.commit(planTask.output, sealed, {
-    taken: await record.locations(planTask.output, store.id),
+  const { location, stamps } = await store.commit(output, sealed, {
+    taken: await record.locations(output, store.id),
     mayMoveAside: true,
   });
   const committed = await record.commit({
     token,
     execution,
-    output: planTask.output,
+    output,
     treeDigest: sealed.digest,
     tree: sealed.encoded,
     sizeBytes: sealed.sizeBytes,

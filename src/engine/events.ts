@@ -40,6 +40,14 @@ export type RunEvent =
       readonly output: OutputId;
       readonly execution: ExecutionId;
     }
+  /** It wrote a plan, which is performed now: so many tasks, so many of them due. Its own end is told when that is done. */
+  | {
+      readonly event: "task.expanded";
+      readonly task: string;
+      readonly output: OutputId;
+      readonly tasks: number;
+      readonly due: number;
+    }
   /** Another live run makes it. */
   | {
       readonly event: "task.waiting";

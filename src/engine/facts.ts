@@ -88,7 +88,10 @@ async function factsOf(outputs: readonly OutputId[], source: FactSource): Promis
  * A success that may not have reached the disk before the machine went down, or that was made on another host or in
  * another store, is believed only if its bytes hash to what it says (promise 2).
  */
-async function trusted(success: Success, { record, store, host, mark }: FactSource): Promise<Fact> {
+export async function trusted(
+  success: Success,
+  { record, store, host, mark }: Omit<FactSource, "isolation">,
+): Promise<Fact> {
   const here = success.host === host.host && success.boot === host.boot;
   if ((success.settled || here) && success.store === store.id) return { kind: "done", success };
   const found = await store.rehash(success.location);
@@ -122,7 +125,6 @@ async function sameOf(
     ? await record.alias(
         found.map(({ key, original: { id, isolation } }) => ({
           output: key.output,
-          resolvedKey: key.resolvedKey,
           inputs: key.inputs,
           original: id,
           isolation: weakest([isolation, ...key.asked.inputs.values().map((input) => input.isolation)]),
@@ -152,7 +154,11 @@ function keyOf(plan: Plan, graph: PlanGraph, asked: Asked): Key {
   return { asked, output: task.output, resolvedKey: resolvedKeyOf(task, digests), inputs };
 }
 
-async function firstThere(candidates: readonly Success[], source: FactSource): Promise<Success | undefined> {
+/** The first of these successes whose bytes are there. Others are marked. */
+export async function firstThere(
+  candidates: readonly Success[],
+  source: FactSource,
+): Promise<Success | undefined> {
   const { record, store, mark } = source;
   for (const success of candidates) {
     const [present] = await store.present([success.location]);

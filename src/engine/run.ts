@@ -8,7 +8,7 @@ import { version } from "../version.ts";
 import { closure } from "./closure.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
-import { cutOffNow, decideNow } from "./facts.ts";
+import { decideNow } from "./facts.ts";
 import { type Host, thisHost } from "./host.ts";
 import { doneInputs } from "./inputs.ts";
 import { noteOf } from "./note.ts";
@@ -58,7 +58,7 @@ export interface RunResult {
   readonly number: number;
   readonly status: "done" | "failed" | "interrupted";
   readonly counts: RunCounts;
-  /** Tasks among the goals and all above them. */
+  /** Tasks among the goals and all above them, and of plans that tasks wrote. */
   readonly tasks: number;
   readonly durationMs: number;
   readonly failures: readonly FailedTask[];
@@ -82,12 +82,13 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   if (options.only) for (const goal of goals) await requireInputs(goal);
-  const work = new Work(plan, graph, options.callerEnv ?? process.env);
+  const callerEnv = options.callerEnv ?? process.env;
+  const work = new Work(plan, graph, callerEnv);
   work.add(decision);
   await keepSources(work.runnables(), store);
 
   const noted = await noteRun(plan, goals, options, host);
-  const { tasks } = closure(graph, goalNodes);
+  let { tasks } = closure(graph, goalNodes);
   const due = [...decision.due.keys()];
   const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), due.length));
   const estimate = estimateMs(due.map(nameOf), await record.durations(due.map(nameOf)), jobs);
@@ -135,28 +136,22 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
         graph,
         work,
         decision,
-        again: (node) => decideNow(plan, graph, [node], source, { inputsOnly: true }),
-        cutOff: (now) => cutOffNow(plan, graph, now, source, force),
         force,
-        record,
-        store,
-        host,
+        source,
         sandbox,
         jobs,
         keepGoing: options.keepGoing ?? false,
         path: options.path ?? DEFAULT_PATH,
+        callerEnv,
         stop,
         kill: options.kill ?? new AbortController().signal,
         emit,
       });
       ({ ran, failures } = performed);
+      failed = failures.filter(({ failure }) => failure.kind !== "interrupted").length;
+      notStarted = performed.notStarted + failures.length - failed;
       same += performed.same;
-      for (const { output, failure } of failures) {
-        const count = graph.names(graph.node(output)!).length;
-        if (failure.kind === "interrupted") notStarted += count;
-        else failed += count;
-      }
-      for (const node of performed.notStarted) notStarted += graph.names(node).length;
+      tasks += performed.more;
     }
     status = failed > 0 ? "failed" : notStarted > 0 ? "interrupted" : "done";
   } finally {

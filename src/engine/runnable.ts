@@ -22,6 +22,8 @@ export interface Runnable {
   readonly module: ModuleCall | undefined;
   /** Whether it may reach the network from within a sandbox. */
   readonly network: boolean;
+  /** Whether what it makes is a plan, whose result is its own. */
+  readonly expand: boolean;
 }
 
 /** How a task is run. Changes no ID. Durations in ms. */
@@ -47,8 +49,8 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     argv = moduleArgv();
     if (command !== undefined) problem("command", "and spec.module cannot both be there");
   } else if (command === undefined) {
-    const other = ["source", "expand"].find((key) => key in task);
-    problems.push(other ? `"${other}" tasks cannot be run by this version` : 'it has no "command"');
+    const isSource = "source" in task;
+    problems.push(isSource ? '"source" tasks cannot be run by this version' : 'it has no "command"');
   } else if (typeof command === "string") argv = ["/bin/sh", "-ec", command];
   else if (isTexts(command) && command.length > 0 && command[0] !== "") argv = [...command];
   else problem("command", "must be text for /bin/sh, or a list of texts that begins with a program");
@@ -77,7 +79,8 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
   ) {
     problem("produces", "must be a path inside the output folder, or a list of such paths");
   }
-  const { network } = task;
+  const { network, expand } = task;
+  if (expand !== undefined && expand !== 0 && expand !== 1) problem("expand", "must be 1 or 0");
   if (network !== undefined && network !== 0 && network !== 1) problem("network", "must be 1 or 0");
   if (image !== undefined && typeof image !== "string") problem("image", "must be text");
   if (problems.length > 0) {
@@ -94,6 +97,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     image: image as string | undefined,
     module,
     network: network === 1,
+    expand: expand === 1,
   };
 }
 

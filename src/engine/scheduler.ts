@@ -3,6 +3,7 @@
 import type { PlanGraph } from "../plan/graph.ts";
 import type { ExecutionId, Success } from "../record/types.ts";
 import type { TaskFailure } from "./events.ts";
+import type { SlotPool } from "./slot-pool.ts";
 import type { StepOutcome } from "./step.ts";
 
 export type NodeState =
@@ -10,6 +11,7 @@ export type NodeState =
   | "ready"
   | "running"
   | "held" // another run makes it
+  | "expanded" // the plan that it wrote is performed
   | "retrying"
   | "done"
   | "failed"
@@ -31,10 +33,16 @@ export interface Schedule {
   readonly due: Iterable<number>;
   /** Nodes that need not be run and are inputs of due ones. */
   readonly done: ReadonlyMap<number, Success>;
-  readonly slots: readonly string[];
+  readonly slots: SlotPool;
   readonly keepGoing: boolean;
   readonly stop: AbortSignal;
   take(request: Take): Promise<StepOutcome>;
+  /** Performs the plan that a node wrote, which holds no slot meanwhile. Its outcome is the node's. */
+  expand(
+    node: number,
+    expanded: StepOutcome & { readonly kind: "expanded" },
+    success: (node: number) => Success,
+  ): Promise<StepOutcome>;
   /**
    * Of nodes whose inputs are all done: those for which an earlier success stands. Asked once for all that have become ready
    * since it was last asked.
@@ -80,9 +88,10 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   const ready: number[] = [];
   let nextReady = 0;
   let looked = 0;
-  const slots = [...request.slots];
+  const { slots } = request;
   const timers = new Map<number, NodeJS.Timeout>();
   let running = 0;
+  let expanding = 0;
   let halted = false;
   let fatal: { error: unknown } | undefined;
   let wake: () => void = () => {};
@@ -217,9 +226,30 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
           recount(node);
         });
       }
+      case "expanded": {
+        set(node, "expanded", { outcome });
+        expanding++;
+        return void settle(
+          request.expand(node, outcome, (input) => successes.get(input)!),
+          node,
+          () => {
+            expanding--;
+          },
+        );
+      }
       default:
         return outcome satisfies never;
     }
+  }
+
+  /** Takes note of an outcome when it is there, and then of the end of what led to it. */
+  function settle(coming: Promise<StepOutcome>, node: number, ended: () => void): void {
+    coming
+      .then((outcome) => arrived(node, outcome))
+      .catch((error) => {
+        fatal ??= { error };
+      })
+      .finally(() => arrive(ended));
   }
 
   /** Early cut-off of all that became ready since the last look, and of what becomes ready by that, layer by layer. */
@@ -237,37 +267,31 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
 
   function start(node: number) {
     const entry = entries.get(node)!;
-    const slot = slots.pop()!;
+    const slot = slots.take()!;
     set(node, "running");
     running++;
-    request
-      .take({
-        node,
-        attempt: entry.attempt,
-        slot,
-        ...(entry.waitedFor === undefined ? {} : { waitedFor: entry.waitedFor }),
-        success: (input) => successes.get(input)!,
-      })
-      .then((outcome) => arrived(node, outcome))
-      .catch((error) => {
-        fatal ??= { error };
-      })
-      .finally(() =>
-        arrive(() => {
-          running--;
-          slots.push(slot);
-        }),
-      );
+    const taken = request.take({
+      node,
+      attempt: entry.attempt,
+      slot,
+      ...(entry.waitedFor === undefined ? {} : { waitedFor: entry.waitedFor }),
+      success: (input) => successes.get(input)!,
+    });
+    settle(taken, node, () => {
+      running--;
+      slots.give(slot);
+    });
   }
 
   const onStop = () => arrive(() => {});
   stop.addEventListener("abort", onStop);
+  const unsubscribe = slots.onFree(() => arrive(() => {}));
   try {
     add(request.due, request.done);
     for (;;) {
       const open = !halted && !stop.aborted && fatal === undefined;
       if (open) await cutOff();
-      while (open && slots.length > 0 && nextReady < ready.length) {
+      while (open && slots.size > 0 && nextReady < ready.length) {
         const node = ready[nextReady++]!;
         if (entries.get(node)!.state === "ready") start(node);
       }
@@ -280,7 +304,8 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
         for (const timer of timers.values()) clearTimeout(timer);
         timers.clear();
       }
-      if (running === 0 && timers.size === 0) break;
+      const starved = open && nextReady < ready.length; // all slots are another plan's
+      if (running === 0 && expanding === 0 && timers.size === 0 && !starved) break;
       if (arrivals.length === 0) await new Promise<void>((resolve) => (wake = resolve));
       const now = arrivals;
       arrivals = [];
@@ -288,6 +313,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     }
   } finally {
     stop.removeEventListener("abort", onStop);
+    unsubscribe();
     for (const timer of timers.values()) clearTimeout(timer);
   }
   for (const [node, { state }] of entries) {

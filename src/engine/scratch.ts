@@ -6,26 +6,34 @@ import { removeTree } from "../store/remove.ts";
 import type { Store } from "../store/types.ts";
 import { fifoHeld } from "./executors/local.ts";
 
-/** How old a file that a killed process left half-copied must be before it is taken for rubbish. */
+/** How old what a killed process left half-copied or half-made must be before it is taken for rubbish. */
 const RUBBISH_AGE_MS = 3_600_000;
 
 /**
- * Removes scratch folders of runs that this record knows to be dead. Runs of other records that use the same store are
- * left alone: whether they live cannot be told from here.
+ * Removes scratch folders of runs that this record knows to be dead, and of dead verifications. Runs of other records that
+ * use the same store are left alone: whether they live cannot be told from here.
  */
 export async function sweepScratch(record: RecordDb, store: Store): Promise<void> {
   for (const name of readdirSync(store.scratchDir)) {
     const path = join(store.scratchDir, name);
-    if (/^(source-|\.probe-)/.test(name)) {
-      const stats = lstatSync(path, { throwIfNoEntry: false });
-      if (stats && Date.now() - stats.mtimeMs > RUBBISH_AGE_MS) await removeTree(path);
-    }
+    if (/^(source-|\.probe-)/.test(name) && isOld(path)) await removeTree(path);
+    // A verification holds a slot as long as it lives; a young one may not have come to that yet.
+    if (/^verify-/.test(name) && isOld(path) && !isHeld(path)) await removeTree(path);
     if (!/^[0-9a-f]{16}$/.test(name)) continue;
     if ((await record.run(name)) === undefined || (await record.isLive(name))) continue;
     try {
-      if (!readdirSync(path).some((slot) => fifoHeld(join(path, slot)))) await removeTree(path);
+      if (!isHeld(path)) await removeTree(path);
     } catch {
       // Another run sweeps it at this moment, or may and we may not. What stays is tried again by the next run.
     }
   }
+}
+
+function isOld(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats !== undefined && Date.now() - stats.mtimeMs > RUBBISH_AGE_MS;
+}
+
+function isHeld(folder: string): boolean {
+  return readdirSync(folder).some((slot) => fifoHeld(join(folder, slot)));
 }

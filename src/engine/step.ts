@@ -67,6 +67,8 @@ export interface StepRequest {
   readonly attempt: number;
   /** Absolute folder. */
   readonly slot: string;
+  /** What to commit as, for an expander's plan: the task's own output is made later, of that plan's. */
+  readonly expansion?: { readonly output: OutputId; readonly resolvedKey: string };
   /** Make it although there is a success: a stale one that is needed as an input. */
   readonly force: boolean;
   readonly waitedFor?: ExecutionId;
@@ -83,6 +85,8 @@ export type StepOutcome =
   | { readonly kind: "reused"; readonly success: Success }
   /** The same was made before, from the same bytes. */
   | { readonly kind: "same"; readonly success: Success }
+  /** A plan is there that is to be performed; its result is the task's. `ran`: it was written just now. */
+  | { readonly kind: "expanded"; readonly expansion: Success; readonly ran: boolean }
   | { readonly kind: "held"; readonly holder: Holder }
   | { readonly kind: "failed"; readonly failure: TaskFailure; readonly execution: ExecutionId }
   /** An input's bytes are gone or changed; its success is marked. */
@@ -91,9 +95,10 @@ export type StepOutcome =
 /** Takes one step. Troubles of the engine's own surroundings (full disk, no descriptors) are failures too. Throws `lease-lost`. */
 export async function takeStep(context: StepContext, request: StepRequest): Promise<StepOutcome> {
   const path = request.runnable.env["PATH"] ?? request.passed["PATH"] ?? context.path;
-  const resolvedKey = resolvedKeyOf(request.planTask, digestsOf(request.inputs));
+  const resolvedKey =
+    request.expansion?.resolvedKey ?? resolvedKeyOf(request.planTask, digestsOf(request.inputs));
   const claim = await context.record.claim({
-    output: request.planTask.output,
+    output: madeOutput(request),
     run: context.run,
     execution: request.execution,
     task: request.task,
@@ -312,11 +317,11 @@ class Step {
   /** Moves the scratch folder to where people can look at it. Returns where; undefined if that was not possible. */
   async #keepScratch(): Promise<string | undefined> {
     const { record, store } = this.#context;
-    const { slot, execution, planTask } = this.#request;
+    const { slot, execution } = this.#request;
     const folder = join(store.scratchDir, "failed", execution);
     try {
       keepSlot(slot, folder);
-      for (const old of (await record.keptScratch(planTask.output)).slice(KEPT_SCRATCH - 1)) {
+      for (const old of (await record.keptScratch(madeOutput(this.#request))).slice(KEPT_SCRATCH - 1)) {
         await removeTree(old.scratch);
         await record.forgetScratch(old.execution);
       }
@@ -325,6 +330,11 @@ class Step {
       return undefined; // a full disk, say: that the step failed matters more than its scratch folder
     }
   }
+}
+
+/** What a step commits. */
+export function madeOutput({ expansion, planTask }: StepRequest): OutputId {
+  return expansion?.output ?? planTask.output;
 }
 
 /** Dependency name → tree digest. */

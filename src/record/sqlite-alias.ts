@@ -39,13 +39,12 @@ function aliasOne(db: SqliteConnection, request: AliasRequest, madeAt: Millis): 
      SELECT ?, execution_id, id, tree_id, resolved_key, location, store, ?, 'other', 0, settled, host, boot, ?, size_bytes,
        files, 0, x''
      FROM successes
-     WHERE id = ? AND alias_of IS NULL AND resolved_key = ? AND state NOT IN ('lost', 'damaged')
+     WHERE id = ? AND alias_of IS NULL AND state NOT IN ('lost', 'damaged')
      RETURNING id`,
     outputId,
     request.isolation,
     madeAt,
     request.original,
-    bytesOf(request.resolvedKey),
   );
   if (written === undefined) return undefined;
   writeInputs(db, written.id, request.inputs);

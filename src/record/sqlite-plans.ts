@@ -7,10 +7,11 @@ import { bytesOf, decodeMap, hex, sha256 } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import type { RecordDb } from "./types.ts";
 
-type PlanQueries = Pick<RecordDb, "plan" | "identity" | "namesOf" | "findOutputs">;
+type PlanQueries = Pick<RecordDb, "notePlan" | "plan" | "identity" | "namesOf" | "findOutputs">;
 
 export function planQueries(db: SqliteConnection): PlanQueries {
   return {
+    notePlan: (plan, planDigest) => db.write(() => void notePlan(db, planDigest, plan)),
     plan: (planDigest) => db.read(() => plan(db, planDigest)),
     identity: (output) => db.read(() => identity(db, output)),
     namesOf: (output) => db.read(() => namesOf(db, output)),

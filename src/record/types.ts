@@ -212,8 +212,7 @@ export interface CommitRequest {
 /** An output that an earlier execution has made already, under another ID or before its inputs were remade. */
 export interface AliasRequest {
   readonly output: OutputId;
-  readonly resolvedKey: string;
-  /** Id of a success that `candidates` told of. */
+  /** Id of the success that it is to rest on: an original. */
   readonly original: number;
   /** The weakest of the original's and the inputs'. */
   readonly isolation: Isolation;
@@ -256,6 +255,8 @@ export interface RecordDb {
   startRun(request: StartRun): Promise<Run>;
   /** Ends the run: its lock is given back, leases it still holds are ended and their executions told `interrupted`. */
   finishRun(run: RunId, status: "done" | "failed" | "interrupted", counts: RunCounts): Promise<void>;
+  /** Notes a plan without a run: one that came of an expander. A plan noted before costs one look-up. */
+  notePlan(plan: Plan, planDigest: string): Promise<void>;
   /** Whether the run's process still holds its lock. */
   isLive(run: RunId): Promise<boolean>;
 

@@ -8,6 +8,7 @@ import {
   schedule,
   type Take,
 } from "../../src/engine/scheduler.ts";
+import { SlotPool } from "../../src/engine/slot-pool.ts";
 import type { StepOutcome } from "../../src/engine/step.ts";
 import { graphOf, type PlanGraph } from "../../src/plan/graph.ts";
 import type { Plan } from "../../src/plan/types.ts";
@@ -43,7 +44,8 @@ export class FakeSteps {
       graph: this.graph,
       due: due.map((task) => this.node(task)),
       done: new Map(),
-      slots: ["slot0", "slot1"],
+      slots: new SlotPool(["slot0", "slot1"]),
+      expand: () => Promise.reject(new Error("nothing was to be expanded")),
       keepGoing: false,
       stop: this.stop.signal,
       take: (request) => this.#take(request),

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { type NodeState, schedule } from "../../src/engine/scheduler.ts";
+import { SlotPool } from "../../src/engine/slot-pool.ts";
 import { graphOf } from "../../src/plan/graph.ts";
 import type { Success } from "../../src/record/types.ts";
 import { FakeSteps, failure, held, quiet } from "./fake-steps.ts";
@@ -26,7 +27,7 @@ test("a task starts when all its inputs are done, and never more at once than th
 });
 
 test("what became ready first starts first", async () => {
-  const steps = new FakeSteps(planOf({ p: "1", q: "2", r: "3", s: "4" }), { slots: ["only"] });
+  const steps = new FakeSteps(planOf({ p: "1", q: "2", r: "3", s: "4" }), { slots: new SlotPool(["only"]) });
   for (const task of ["p", "q", "r", "s"]) {
     await quiet();
     assert.deepEqual(steps.running, [task]);
@@ -89,7 +90,7 @@ test("with keepGoing, all that does not need the failed one is done", async () =
 
 test("a failed task is tried again while it has attempts, and its slot is free meanwhile", async () => {
   const steps = new FakeSteps(planOf({ flaky: "1", other: "2" }), {
-    slots: ["only"],
+    slots: new SlotPool(["only"]),
     retryInMs: (_, { attempt }) => (attempt < 3 ? 1 : undefined),
   });
   await quiet();
@@ -108,7 +109,7 @@ test("a failed task is tried again while it has attempts, and its slot is free m
 });
 
 test("a task that another run makes is asked about again, with the execution waited for, and holds no slot", async () => {
-  const steps = new FakeSteps(planOf({ a: "1", b: "2" }), { slots: ["only"] });
+  const steps = new FakeSteps(planOf({ a: "1", b: "2" }), { slots: new SlotPool(["only"]) });
   await quiet();
   await steps.end("a", held("theirs-1"));
   assert.deepEqual(steps.running, ["b"]);
@@ -260,7 +261,8 @@ test("chains and fans of 100,000 run without recursion", async () => {
         graph,
         due,
         done: new Map(),
-        slots: ["0", "1"],
+        slots: new SlotPool(["0", "1"]),
+        expand: () => Promise.reject(new Error("never")),
         keepGoing: true,
         stop: new AbortController().signal,
         take: async ({ node }) =>
@@ -302,7 +304,7 @@ test("on any graph, in any order of ends: each task once, after its inputs, with
       const fails = new Set(failing.map((n) => `t${n}`));
       const flaky = new Set(retried.map((n) => `t${n}`).filter((task) => !fails.has(task)));
       const steps = new FakeSteps(planOf(tasks), {
-        slots: Array.from({ length: slots }, (_, n) => `${n}`),
+        slots: new SlotPool(Array.from({ length: slots }, (_, n) => `${n}`)),
         keepGoing,
         retryInMs: (node, { attempt }) =>
           flaky.has(steps.graph.names(node)[0]!) && attempt === 1 ? 0 : undefined,

@@ -21,7 +21,6 @@ async function madeB(record: RecordDb) {
 async function requestFor(maker: Maker, task: string, original: number): Promise<AliasRequest> {
   return {
     output: maker.output(task),
-    resolvedKey,
     original,
     isolation: "none",
     inputs: await maker.reads(task),

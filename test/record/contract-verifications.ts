@@ -28,9 +28,8 @@ export function verificationContract(inRecord: InRecord): void {
     async (record) => {
       const maker = await Maker.start(record, plan);
       const { success } = await maker.make("a", "1");
-      const resolvedKey = digestOf({ task: "a", read: {} });
       const [alias] = await record.alias([
-        { output: maker.output("b"), resolvedKey, original: success.id, isolation: "none", inputs: {} },
+        { output: maker.output("b"), original: success.id, isolation: "none", inputs: {} },
       ]);
       await record.noteVerification({ success: alias!.id, at: 5, host: "here", treeDigest: treeOf("1") });
       const counted = await record.reproducibility([maker.output("a"), maker.output("b")]);

@@ -11,6 +11,7 @@ import { EXIT } from "../errors.ts";
 import { bytes, count, date, duration, herePath, longId, pad, shortId, table, visible } from "../format.ts";
 import { findOutput, nameOf, readable, runNumbered } from "../lookup.ts";
 import { summaryLine } from "../report.ts";
+import { timesText } from "../verify-report.ts";
 import { endText } from "./runs.ts";
 
 const MOST_TASKS = 40;
@@ -36,10 +37,11 @@ async function showOutput(context: Context, opened: Opened, output: OutputId, na
   const success = made?.success ?? history[0];
   const execution = success === undefined ? executions[0] : await record.execution(success.execution);
   const kept = await record.keptScratch(output);
+  const reproducibility = (await record.reproducibility([output])).get(output);
   if (context.options.json) {
     const { spec = {}, inputs = {} } = identity ?? {};
     process.stdout.write(
-      `${jsonDocument({ name, output, spec, inputs, path: made?.path ?? null, successes: history, executions, keptScratch: kept })}\n`,
+      `${jsonDocument({ name, output, spec, inputs, path: made?.path ?? null, successes: history, executions, keptScratch: kept, reproducibility })}\n`,
     );
     return EXIT.done;
   }
@@ -55,6 +57,7 @@ async function showOutput(context: Context, opened: Opened, output: OutputId, na
   if (identity !== undefined) rows.push(["inputs", await inputsText(record, identity.inputs)]);
   if (success !== undefined && execution !== undefined)
     rows.push(["made", await madeText(record, success, execution, now)]);
+  if (reproducibility !== undefined) rows.push(["verified", timesText(reproducibility)]);
   const last = executions[0];
   if (last?.outcome === "failure") {
     rows.push([

@@ -1,0 +1,82 @@
+// Promise 8: what a task with `expand` writes is itself a plan. This is what is read of it, and what is refused.
+import { hash } from "node:crypto";
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { encode } from "../bencode/encode.ts";
+import { AlamodeError } from "../errors.ts";
+import { goalsOf, graphOf, type PlanGraph } from "../plan/graph.ts";
+import { loadPlan } from "../plan/load.ts";
+import type { OutputId, Plan } from "../plan/types.ts";
+import type { Store } from "../store/types.ts";
+
+/** How deep plans may lie in plans. */
+export const MAX_DEPTH = 64;
+
+/** The output under which a plan that a task wrote is committed: sha256(bencode({ expansion: output })). */
+export function expansionOutput(output: OutputId): OutputId {
+  return hash("sha256", encode({ expansion: output })) as OutputId;
+}
+
+/** The resolved key of that plan: never that of the expander's own result. */
+export function expansionKey(resolvedKey: string): string {
+  return hash("sha256", encode({ v: 1, expansion: resolvedKey }));
+}
+
+export interface Expansion {
+  readonly plan: Plan;
+  readonly graph: PlanGraph;
+  /** The task whose output is the expander's. */
+  readonly result: string;
+}
+
+/**
+ * Reads a plan file, or a folder with `plan.dag` and `sources/<sha256>`, whose files are kept in the store. `above`: the
+ * outputs of the expanders it lies in, and their inputs. Throws `bad-expansion`, and as `loadPlan` does.
+ */
+export async function readExpansion(
+  path: string,
+  above: ReadonlySet<OutputId>,
+  store: Store,
+): Promise<Expansion> {
+  const isFolder = statSync(path).isDirectory();
+  const plan = await loadPlan(isFolder ? join(path, "plan.dag") : path);
+  if (isFolder && readdirSync(path).includes("sources")) {
+    for (const sha256 of readdirSync(join(path, "sources")))
+      await keep(store, sha256, join(path, "sources", sha256));
+  }
+  const graph = graphOf(plan);
+  for (const task of Object.keys(plan.tasks)) {
+    if (above.has(plan.tasks[task]!.output)) {
+      throw bad(
+        `its task "${task}" is the task that it comes from, or an input of that`,
+        "Depend on it by its ID instead: $INPUT_IDS holds those of the inputs.",
+      );
+    }
+  }
+  return { plan, graph, result: resultOf(plan) };
+}
+
+async function keep(store: Store, sha256: string, file: string): Promise<void> {
+  if (!/^[0-9a-f]{64}$/.test(sha256)) {
+    throw bad(
+      `sources/${sha256} is not named by a sha256`,
+      "Name each file in sources/ by the sha256 of its content.",
+    );
+  }
+  await store.keepSource(sha256, file);
+}
+
+/** The task `result`, else the only goal. */
+function resultOf(plan: Plan): string {
+  if (Object.hasOwn(plan.tasks, "result")) return "result";
+  const goals = goalsOf(plan);
+  if (goals.length === 1) return goals[0]!;
+  throw bad(
+    goals.length === 0 ? "it has no task" : `it has ${goals.length} goals and no task "result"`,
+    "Name one task  result : its output is the expander's.",
+  );
+}
+
+function bad(why: string, hint: string): AlamodeError {
+  return new AlamodeError("bad-expansion", `the plan it wrote cannot be performed: ${why}`, { hint });
+}

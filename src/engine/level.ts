@@ -1,0 +1,339 @@
+// One plan being performed within a run: the pipeline's own, or one that a task of it wrote. Levels share slots, executor and
+// record; each has its own graph and its own scheduler.
+
+import { encode } from "../bencode/encode.ts";
+import { planDigest } from "../plan/encode.ts";
+import type { PlanGraph } from "../plan/graph.ts";
+import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
+import { weakest } from "../record/isolation.ts";
+import type { AliasRequest, RunId, Success } from "../record/types.ts";
+import { closure } from "./closure.ts";
+import type { Decision } from "./decide.ts";
+import type { RunEvent, TaskFailure } from "./events.ts";
+import { expansionKey, expansionOutput, MAX_DEPTH, readExpansion } from "./expansion.ts";
+import { cutOffNow, decideNow, type FactSource, firstThere } from "./facts.ts";
+import { engineFailure } from "./failure.ts";
+import { resolvedKeyOf } from "./resolved-key.ts";
+import type { FailedTask } from "./run.ts";
+import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
+import type { SlotPool } from "./slot-pool.ts";
+import { keepSources } from "./sources.ts";
+import { digestsOf, type StepContext, type StepOutcome, type StepRequest, takeStep } from "./step.ts";
+import type { Made } from "./strays.ts";
+import { Work } from "./work.ts";
+
+/** Longest pause between two attempts. */
+const MAX_BACKOFF_MS = 60_000;
+
+/** What all levels of a run share, and add to. */
+export interface Shared {
+  readonly run: RunId;
+  readonly context: StepContext;
+  readonly source: FactSource;
+  readonly slots: SlotPool;
+  readonly keepGoing: boolean;
+  readonly callerEnv: Readonly<Record<string, string | undefined>>;
+  emit(event: RunEvent): void;
+  /** The next execution's name. */
+  nextExecution(): string;
+  committed(made: Made): void;
+  readonly failures: FailedTask[];
+  /** Counts of tasks; `more`: those of plans that tasks wrote. */
+  readonly counts: { same: number; notStarted: number; more: number };
+}
+
+export interface LevelRequest {
+  readonly plan: Plan;
+  readonly graph: PlanGraph;
+  readonly work: Work;
+  readonly decision: Decision;
+  /** Nodes to run though they are done. */
+  readonly force: ReadonlySet<number>;
+  /** What the names of its tasks begin with in events and in the record: that of the task it comes from, and a slash. */
+  readonly prefix: string;
+  /** Outputs of the expanders it lies in, and their inputs: none of its tasks may be one of these. */
+  readonly above: ReadonlySet<OutputId>;
+  readonly depth: number;
+}
+
+/** Performs what is due of one plan. Resolves to each node's state. */
+export function performLevel(shared: Shared, request: LevelRequest): Promise<ReadonlyMap<number, NodeState>> {
+  return new Level(shared, request).perform();
+}
+
+class Level {
+  readonly #shared: Shared;
+  readonly #request: LevelRequest;
+  readonly #lastFailure = new Map<number, TaskFailure>();
+
+  constructor(shared: Shared, request: LevelRequest) {
+    this.#shared = shared;
+    this.#request = request;
+  }
+
+  async perform(): Promise<ReadonlyMap<number, NodeState>> {
+    const { graph, work, decision } = this.#request;
+    const { slots, keepGoing, context } = this.#shared;
+    const states = await schedule({
+      graph,
+      due: decision.due.keys(),
+      done: decision.done,
+      slots,
+      keepGoing,
+      stop: context.stop,
+      take: (take) => this.#take(take),
+      expand: (node, expanded, success) => this.#expand(node, expanded, success),
+      again: (node) => this.#again(node),
+      same: (nodes, success) => this.#same(nodes, success),
+      retryInMs(node, failure) {
+        const { retries, backoffMs } = work.of(node).options;
+        if (failure.kind === "interrupted" || failure.attempt > retries) return undefined;
+        return Math.min(backoffMs * 2 ** (failure.attempt - 1), MAX_BACKOFF_MS);
+      },
+      onState: (node, state, details) => this.#tell(node, state, details),
+    });
+    for (const [node, state] of states) {
+      if (state === "notStarted") this.#shared.counts.notStarted += graph.names(node).length;
+    }
+    return states;
+  }
+
+  async #take({ node, attempt, slot, waitedFor, success }: Take): Promise<StepOutcome> {
+    const { work, force, prefix } = this.#request;
+    const { context, nextExecution, committed } = this.#shared;
+    const { task, runnable, options, passed } = work.of(node);
+    const { planTask, inputs } = this.#read(node, success);
+    const expansion = runnable.expand ? expansionOf(planTask, inputs) : undefined;
+    const forced = force.has(node) || work.cause(node).kind === "stale";
+    const written = expansion && !forced ? await this.#written(expansion, inputs) : undefined;
+    if (written !== undefined) return { kind: "expanded", expansion: written, ran: false };
+
+    const request: StepRequest = {
+      task: `${prefix}${task}`,
+      planTask,
+      runnable,
+      options,
+      passed: expansion ? { ...passed, INPUT_IDS: Buffer.from(encode(planTask.inputs)).toString() } : passed,
+      inputs,
+      execution: nextExecution(),
+      attempt,
+      slot,
+      force: forced,
+      ...(expansion ? { expansion } : {}),
+      ...(waitedFor === undefined ? {} : { waitedFor }),
+    };
+    const startedAt = Date.now();
+    const outcome = await takeStep(context, request);
+    if (outcome.kind === "ran") committed({ task: request.task, success: outcome.success, startedAt });
+    if (expansion === undefined || (outcome.kind !== "ran" && outcome.kind !== "reused")) return outcome;
+    return { kind: "expanded", expansion: outcome.success, ran: outcome.kind === "ran" };
+  }
+
+  /** A plan that this expander wrote before, or another that read the same. */
+  async #written(
+    { output, resolvedKey }: { output: OutputId; resolvedKey: string },
+    inputs: Readonly<Record<string, Success>>,
+  ): Promise<Success | undefined> {
+    const { source } = this.#shared;
+    const { record, store, isolation } = source;
+    const success = (await record.successes([output])).get(output);
+    if (success !== undefined && !success.stale && (await firstThere([success], source))) return success;
+    const [candidates = []] = await record.candidates([resolvedKey], isolation);
+    const original = await firstThere(candidates, source);
+    if (original === undefined) return undefined;
+    const [alias] = await record.alias([aliasRequest(output, original, readOf(inputs))]);
+    if (alias !== undefined) await store.view(output, alias.location);
+    return alias;
+  }
+
+  /** Performs the plan that a node wrote. What its `result` is, is then the node's. */
+  async #expand(
+    node: number,
+    { expansion, ran }: StepOutcome & { kind: "expanded" },
+    success: (node: number) => Success,
+  ): Promise<StepOutcome> {
+    const { context, source, emit, counts, callerEnv } = this.#shared;
+    const { record, store } = source;
+    const { above, depth, work } = this.#request;
+    const startedMs = performance.now();
+    const name = this.#nameOf(node);
+    const { planTask, inputs } = this.#read(node, success);
+    const fail = (kind: TaskFailure["kind"], message: string, hint?: string): StepOutcome => {
+      const attempts = work.of(node).options.retries + 1; // what it wrote will not change: there is no use in a retry
+      const durationMs = performance.now() - startedMs;
+      const failure = { kind, message, logTail: [], durationMs, attempt: attempts, attempts };
+      return {
+        kind: "failed",
+        execution: expansion.execution,
+        failure: hint === undefined ? failure : { ...failure, hint },
+      };
+    };
+    try {
+      if (depth >= MAX_DEPTH) {
+        return fail("bad-output", `lies in ${depth} plans that tasks wrote, which is as deep as it goes`);
+      }
+      const inner = new Set([...above, planTask.output, ...Object.values(planTask.inputs)]);
+      const { plan, graph, result } = await readExpansion(
+        await store.stage(expansion.location),
+        inner,
+        store,
+      );
+      await record.notePlan(plan, planDigest(plan));
+      const goal = graph.nodeOf(result);
+      const decision = await decideNow(plan, graph, [goal], source, { inputsOnly: true });
+      const innerWork = new Work(plan, graph, callerEnv);
+      innerWork.add(decision);
+      await keepSources(innerWork.runnables(), store);
+      const { tasks } = closure(graph, [goal]);
+      counts.more += tasks;
+      counts.same += decision.same.length;
+      emit({ event: "task.expanded", task: name, output: planTask.output, tasks, due: decision.due.size });
+
+      const states = await performLevel(this.#shared, {
+        plan,
+        graph,
+        work: innerWork,
+        decision,
+        force: new Set(),
+        prefix: `${name}/`,
+        above: inner,
+        depth: depth + 1,
+      });
+      const bad =
+        [...states].find(([, state]) => state === "failed") ??
+        [...states].find(([, state]) => state !== "done");
+      if (bad !== undefined) {
+        const kind = context.stop.aborted ? "interrupted" : "exit";
+        return fail(
+          kind,
+          `was not finished: ${name}/${graph.names(bad[0])[0]} of the plan it wrote was not made`,
+        );
+      }
+      const made = (await record.successes([graph.outputs[goal]!])).get(graph.outputs[goal]!);
+      if (made === undefined)
+        return fail("bad-output", "was not finished: the result of the plan it wrote is gone again");
+      const read = {
+        ...readOf(inputs),
+        "\0expansion": { output: expansion.output, treeDigest: expansion.treeDigest },
+        "\0result": { output: made.output, treeDigest: made.treeDigest },
+      };
+      const isolation = weakest([expansion.isolation, made.isolation]);
+      const [alias] = await record.alias([{ ...aliasRequest(planTask.output, made, read), isolation }]);
+      if (alias === undefined)
+        return fail("bad-output", "was not finished: the result of the plan it wrote is gone again");
+      await store.view(planTask.output, alias.location);
+      if (!ran) return { kind: "reused", success: alias };
+      return { kind: "ran", success: alias, attempt: 1, durationMs: performance.now() - startedMs };
+    } catch (error) {
+      const failure = engineFailure(error);
+      if (failure === undefined) throw error;
+      return fail(failure.kind === "engine" ? "bad-output" : failure.kind, failure.message, failure.hint);
+    }
+  }
+
+  async #again(node: number): Promise<{ due: Iterable<number>; done: Decision["done"] }> {
+    const { plan, graph, work } = this.#request;
+    const more = await decideNow(plan, graph, [node], this.#shared.source, { inputsOnly: true });
+    work.add(more);
+    return { due: more.due.keys(), done: more.done };
+  }
+
+  async #same(
+    nodes: readonly number[],
+    success: (node: number) => Success,
+  ): Promise<ReadonlyMap<number, Success>> {
+    const { plan, graph, work, force } = this.#request;
+    const due = new Map(nodes.map((node) => [node, work.cause(node)]));
+    const inputs = nodes.flatMap((node) => [...graph.inputs(node)]);
+    const done = new Map(inputs.map((input) => [input, success(input)]));
+    const found = await cutOffNow(plan, graph, { due, done }, this.#shared.source, force);
+    return new Map(found.same.map((node) => [node, found.done.get(node)!]));
+  }
+
+  #read(
+    node: number,
+    success: (node: number) => Success,
+  ): { planTask: PlanTask; inputs: Record<string, Success> } {
+    const { plan, graph, work } = this.#request;
+    const planTask = plan.tasks[work.of(node).task]!;
+    const inputs: Record<string, Success> = Object.create(null);
+    for (const name of Object.keys(planTask.inputs))
+      inputs[name] = success(graph.node(planTask.inputs[name]!)!);
+    return { planTask, inputs };
+  }
+
+  /** Turns a change of state into an event. */
+  #tell(node: number, state: NodeState, { outcome, retryInMs, because }: StateDetails): void {
+    const { emit, failures, counts } = this.#shared;
+    const about = { task: this.#nameOf(node), output: this.#request.graph.outputs[node]! };
+    switch (outcome?.kind) {
+      case "ran": {
+        const { execution, treeDigest, location, sizeBytes, files } = outcome.success;
+        const { attempt, durationMs } = outcome;
+        emit({
+          event: "task.ran",
+          ...about,
+          execution,
+          attempt,
+          durationMs,
+          treeDigest,
+          location,
+          sizeBytes,
+          files,
+        });
+        break;
+      }
+      case "reused":
+        emit({ event: "task.reused", ...about });
+        break;
+      case "same":
+        counts.same++;
+        emit({ event: "task.same", ...about, execution: outcome.success.execution });
+        break;
+      case "held": {
+        const { run, host, pid } = outcome.holder;
+        emit({ event: "task.waiting", ...about, holder: { run, host, pid } });
+        break;
+      }
+      case "failed": {
+        const { failure, execution } = outcome;
+        this.#lastFailure.set(node, failure);
+        if (state === "failed") failures.push({ ...about, failure });
+        const retry = retryInMs === undefined ? {} : { retryInMs };
+        emit({ event: "task.failed", ...about, ...(execution ? { execution } : {}), failure, ...retry });
+        break;
+      }
+      default:
+        if (state === "failed") failures.push({ ...about, failure: this.#lastFailure.get(node)! }); // its retry was called off
+        if (state === "notStarted") {
+          emit({
+            event: "task.notStarted",
+            ...about,
+            ...(because === undefined ? {} : { because: this.#nameOf(because) }),
+          });
+        }
+    }
+  }
+
+  #nameOf(node: number): string {
+    return `${this.#request.prefix}${this.#request.graph.names(node)[0]}`;
+  }
+}
+
+function expansionOf(planTask: PlanTask, inputs: Readonly<Record<string, Success>>) {
+  const resolvedKey = expansionKey(resolvedKeyOf(planTask, digestsOf(inputs)));
+  return { output: expansionOutput(planTask.output), resolvedKey };
+}
+
+function readOf(inputs: Readonly<Record<string, Success>>): AliasRequest["inputs"] {
+  const read: Record<string, AliasRequest["inputs"][string]> = Object.create(null);
+  for (const name of Object.keys(inputs)) {
+    const { output, treeDigest } = inputs[name]!;
+    read[name] = { output, treeDigest };
+  }
+  return read;
+}
+
+function aliasRequest(output: OutputId, made: Success, inputs: AliasRequest["inputs"]): AliasRequest {
+  return { output, original: made.aliasOf ?? made.id, isolation: made.isolation, inputs };
+}

@@ -1,0 +1,37 @@
+// Which of a pipeline's successes are stale, and by which input.
+import type { OutputId, Plan } from "../plan/types.ts";
+import type { RecordDb, Success } from "../record/types.ts";
+import type { VerifyEvent } from "./verify-events.ts";
+
+export type StaleTask = Extract<VerifyEvent, { event: "task.stale" }>;
+
+/** In the plan's order, each output once. One round trip for all, and one more for each that is stale. */
+export async function staleTasks(plan: Plan, record: RecordDb): Promise<StaleTask[]> {
+  const outputs = new Set<OutputId>();
+  for (const task of Object.values(plan.tasks)) {
+    outputs.add(task.output);
+    for (const input of Object.values(task.inputs)) outputs.add(input);
+  }
+  const standing = await record.successes([...outputs]);
+  const stale: StaleTask[] = [];
+  for (const [task, { output, inputs }] of Object.entries(plan.tasks)) {
+    const success = standing.get(output);
+    if (!success?.stale || !outputs.delete(output)) continue;
+    const read = (await record.execution(success.execution))?.inputs ?? {};
+    stale.push({ event: "task.stale", task, output, ...reason(inputs, read, standing) });
+  }
+  return stale;
+}
+
+function reason(
+  inputs: Readonly<Record<string, OutputId>>,
+  read: Readonly<Record<string, string>>,
+  standing: ReadonlyMap<OutputId, Success>,
+): Pick<StaleTask, "input" | "inputIsStale"> {
+  const names = Object.keys(inputs);
+  const now = (name: string) => standing.get(inputs[name]!);
+  const remade = names.find((name) => now(name) !== undefined && now(name)!.treeDigest !== read[name]);
+  if (remade !== undefined) return { input: remade };
+  const stale = names.find((name) => now(name)?.stale);
+  return stale === undefined ? {} : { input: stale, inputIsStale: true };
+}

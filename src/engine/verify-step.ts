@@ -1,0 +1,237 @@
+// One task run again: staged from what its success was made from, performed, sealed and compared. Nothing of it is kept.
+import { join } from "node:path";
+import { AlamodeError } from "../errors.ts";
+import type { PlanTask } from "../plan/types.ts";
+import type { Execution, Failure, RecordDb, Success } from "../record/types.ts";
+import { removeTree } from "../store/remove.ts";
+import { decodeTree } from "../store/tree.ts";
+import type { SealedTree, Store } from "../store/types.ts";
+import { placeOf } from "../store/walk.ts";
+import type { TaskFailure } from "./events.ts";
+import type { Ended, Executor } from "./executors/types.ts";
+import { engineFailure, explain } from "./failure.ts";
+import type { Host } from "./host.ts";
+import type { InputChecks } from "./input-checks.ts";
+import { CappedLog, lastLines } from "./log.ts";
+import type { Runnable, TaskOptions } from "./runnable.ts";
+import { openSandbox } from "./sandbox/open.ts";
+import type { Sandbox } from "./sandbox/types.ts";
+import { clearSlot } from "./slot.ts";
+import { keepSources } from "./sources.ts";
+import { missingOutput, type Staged, stageStep } from "./staging.ts";
+import { type Difference, firstDifference, treeDifferences } from "./verify-compare.ts";
+import type { Differences } from "./verify-events.ts";
+import { recordedInputs } from "./verify-inputs.ts";
+
+/** How many lines of the log a failure shows. */
+const TAIL_LINES = 20;
+/** How many differences are told, and in how many files the first other byte is looked for. */
+export const SHOWN_DIFFERENCES = 100;
+const SHOWN_BYTES = 5;
+
+export interface AgainContext {
+  /** Random; the scratch folder's name and all steps' ALAMODE_STEP begin with it. */
+  readonly id: string;
+  readonly record: RecordDb;
+  readonly store: Store;
+  readonly executor: Executor;
+  readonly host: Host;
+  readonly checks: InputChecks;
+  /** The sandbox's kind; undefined for what each was made in. */
+  readonly sandbox: string | undefined;
+  readonly stop: AbortSignal;
+  readonly kill: AbortSignal;
+  /** Logs that are growing: whoever trims them looks here. */
+  readonly logs: Set<CappedLog>;
+}
+
+export interface AgainRequest {
+  readonly planTask: PlanTask;
+  readonly runnable: Runnable;
+  readonly options: TaskOptions;
+  /** What the option `pass` hands over. */
+  readonly passed: Readonly<Record<string, string>>;
+  readonly success: Success;
+  /** Distinct among the steps of this verification. */
+  readonly step: string;
+  /** Absolute folder. */
+  readonly slot: string;
+}
+
+export type Again =
+  | { readonly kind: "same"; readonly sealed: SealedTree; readonly durationMs: number }
+  | {
+      readonly kind: "differs";
+      readonly sealed: SealedTree;
+      readonly differences: Differences;
+      readonly durationMs: number;
+      readonly hint?: string;
+    }
+  | { readonly kind: "failed"; readonly failure: TaskFailure }
+  | { readonly kind: "impossible"; readonly because: string };
+
+/** Codes of errors that say that a step cannot even be staged as it was. */
+const CANNOT_BE_STAGED = new Set([
+  "output-missing",
+  "packages-missing",
+  "sandbox-unavailable",
+  "source-changed",
+  "source-damaged",
+  "source-missing",
+  "unknown-sandbox",
+]);
+
+/** Runs a task again, in a slot that is emptied first. Throws errors of the record, and bugs. */
+export async function runAgain(context: AgainContext, request: AgainRequest): Promise<Again> {
+  const { planTask, success } = request;
+  const execution = await context.record.execution(success.execution);
+  if (execution === undefined) return { kind: "impossible", because: "the record does not say what it read" };
+  const recorded = await recordedInputs(planTask, execution, { ...context, mark: true });
+  if (recorded.kind === "gone") return { kind: "impossible", because: recorded.because };
+  const attempt = new Attempt(context, request, { execution, inputs: recorded.inputs });
+  try {
+    return await attempt.perform();
+  } catch (error) {
+    if (error instanceof AlamodeError && CANNOT_BE_STAGED.has(error.code))
+      return { kind: "impossible", because: error.message };
+    const failure = engineFailure(error);
+    if (failure === undefined) throw error;
+    return attempt.failed(failure);
+  }
+}
+
+class Attempt {
+  readonly #context: AgainContext;
+  readonly #request: AgainRequest;
+  readonly #execution: Execution;
+  readonly #inputs: Readonly<Record<string, Success>>;
+  readonly #startedMs = performance.now();
+  readonly #log: CappedLog;
+
+  constructor(
+    context: AgainContext,
+    request: AgainRequest,
+    { execution, inputs }: { execution: Execution; inputs: Readonly<Record<string, Success>> },
+  ) {
+    this.#context = context;
+    this.#request = request;
+    this.#execution = execution;
+    this.#inputs = inputs;
+    this.#log = new CappedLog(join(request.slot, "log"));
+  }
+
+  async perform(): Promise<Again> {
+    const { store, id, kill } = this.#context;
+    const { slot, runnable, passed, success } = this.#request;
+    const sandbox = await openSandbox(this.#context.sandbox ?? this.#execution.isolation);
+    await clearSlot(slot);
+    await removeTree(this.#log.path);
+    await keepSources([runnable], store);
+    const paths: Record<string, string> = Object.create(null);
+    for (const name of Object.keys(this.#inputs))
+      paths[name] = await store.stage(this.#inputs[name]!.location);
+    // The PATH is the one of the time: another one could find other programs.
+    const { path } = this.#execution;
+    const view = sandbox.view(slot);
+    const staged = await stageStep({ slot, runnable, inputs: paths, store, path, view, passed });
+    const ended = await this.#execute(staged, sandbox, Object.values(paths));
+    const failure = (await this.#changedInput()) ?? this.#judge(staged, ended, sandbox);
+    if (failure) return this.failed(failure);
+
+    const sealed = await store.seal(staged.top, { inputs: Object.values(paths), needle: id }, kill);
+    const durationMs = performance.now() - this.#startedMs;
+    if (sealed.digest === success.treeDigest) return { kind: "same", sealed, durationMs };
+    const hint = this.#hint(sealed, sandbox);
+    const differences = await this.#differences(sealed);
+    return { kind: "differs", sealed, differences, durationMs, ...(hint === undefined ? {} : { hint }) };
+  }
+
+  failed(failure: Failure): Again {
+    return {
+      kind: "failed",
+      failure: {
+        ...failure,
+        logTail: lastLines(this.#log.path, TAIL_LINES),
+        durationMs: performance.now() - this.#startedMs,
+        attempt: 1,
+        attempts: 1,
+      },
+    };
+  }
+
+  async #execute({ cwd, env }: Staged, sandbox: Sandbox, inputs: readonly string[]): Promise<Ended> {
+    const { id, executor, logs, stop, kill } = this.#context;
+    const { step, runnable, slot, options } = this.#request;
+    const { argv, network } = runnable;
+    logs.add(this.#log);
+    try {
+      return await executor.execute(
+        {
+          step: `${id}/${step}`,
+          argv: sandbox.wrap({ argv, slot, inputs, path: this.#execution.path, network }),
+          cwd,
+          env,
+          log: this.#log.path,
+          slot,
+          ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+        },
+        stop,
+        kill,
+      );
+    } finally {
+      logs.delete(this.#log);
+      this.#log.finish();
+    }
+  }
+
+  /** Promise 10 holds here too: a task that writes to its inputs damages what others read. */
+  async #changedInput(): Promise<Failure | undefined> {
+    for (const [name, success] of Object.entries(this.#inputs)) {
+      const found = await this.#context.checks.after(success);
+      if (found !== undefined)
+        return { kind: "input-damaged", message: `changed its input "${name}": ${found}` };
+    }
+    return undefined;
+  }
+
+  #judge(staged: Staged, ended: Ended, { hint }: Sandbox): Failure | undefined {
+    const { runnable, options } = this.#request;
+    const tail = lastLines(this.#log.path, 50);
+    const failure = explain({ ended, staged, runnable, options, tail }) ?? missingOutput(staged, runnable);
+    if (failure === undefined || hint === undefined || ended.stoppedFor !== undefined) return failure;
+    return { ...failure, hint: failure.hint === undefined ? hint : `${failure.hint}\n${hint}` };
+  }
+
+  /** What may be the reason that other bytes were made, where that can be told. */
+  #hint({ needleIn }: SealedTree, sandbox: Sandbox): string | undefined {
+    if (needleIn !== undefined) {
+      const what = needleIn === "" ? "It" : `"${needleIn}"`;
+      return `${what} holds the path of the scratch folder, which is another one each time: write relative paths into results.`;
+    }
+    const { host, isolation } = this.#execution;
+    if (sandbox.isolation !== isolation)
+      return `It was made in the sandbox ${isolation} and verified in ${sandbox.isolation}.`;
+    return host === this.#context.host.host
+      ? undefined
+      : `It was made on ${host}: other programs there may be the reason.`;
+  }
+
+  async #differences(sealed: SealedTree): Promise<Differences> {
+    const { record, store, checks, kill } = this.#context;
+    const { success } = this.#request;
+    const all = treeDifferences(decodeTree(await record.tree(success.treeDigest)), sealed.tree);
+    const shown = all.slice(0, SHOWN_DIFFERENCES);
+    // Recorded bytes that are not as they were committed would show a difference of their own.
+    const intact = (await checks.before(success)) === undefined;
+    const top = intact ? await store.stage(success.location) : undefined;
+    let looked = 0;
+    for (const [i, difference] of shown.entries()) {
+      if (top === undefined || difference.kind !== "changed" || !difference.content) continue;
+      if (looked++ === SHOWN_BYTES) break;
+      const { path } = difference;
+      const first = await firstDifference(placeOf(top, path), placeOf(sealed.path, path), kill);
+      shown[i] = { ...difference, ...(first === undefined ? {} : { first }) } satisfies Difference;
+    }
+    return { shown, all: all.length };
+  }
+}

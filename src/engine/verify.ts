@@ -1,0 +1,220 @@
+// Verification: tasks that are done are run again from what they were made from, apart from all real outputs, and compared
+// with the record. Leaves nothing behind but what the record counts.
+import { randomBytes } from "node:crypto";
+import { closeSync, constants, openSync } from "node:fs";
+import { join } from "node:path";
+import { AlamodeError } from "../errors.ts";
+import { graphOf } from "../plan/graph.ts";
+import type { OutputId, Plan } from "../plan/types.ts";
+import type { RecordDb, Success } from "../record/types.ts";
+import { removeTree } from "../store/remove.ts";
+import type { Store } from "../store/types.ts";
+import { defaultJobs, estimateMs } from "./estimate.ts";
+import { openLocalExecutor } from "./executors/local.ts";
+import { thisHost } from "./host.ts";
+import { InputChecks } from "./input-checks.ts";
+import type { CappedLog } from "./log.ts";
+import { optionsOf, passed, runnableOf } from "./runnable.ts";
+import { sweepScratch } from "./scratch.ts";
+import type { VerifyCounts, VerifyEvent } from "./verify-events.ts";
+import { whyNotDone } from "./verify-inputs.ts";
+import { sampleOf } from "./verify-sample.ts";
+import { staleTasks } from "./verify-stale.ts";
+import { type Again, type AgainContext, runAgain } from "./verify-step.ts";
+import { workThrough } from "./verify-workers.ts";
+
+/** How often growing logs are looked at, to cut those past their cap. */
+const TRIM_LOGS_MS = 500;
+
+export interface VerifyOptions {
+  readonly record: RecordDb;
+  readonly store: Store;
+  /** Task names; by default all that are done. */
+  readonly tasks?: readonly string[];
+  /** Only a random share of those that are done: above 0, up to 1. */
+  readonly share?: number;
+  /** Chooses the same share again, where the same are done. Random unless given. */
+  readonly seed?: string;
+  readonly jobs?: number;
+  /** By default each is verified in the sandbox that it was made in. */
+  readonly sandbox?: string;
+  readonly signal?: AbortSignal;
+  readonly kill?: AbortSignal;
+  readonly onEvent?: (event: VerifyEvent) => void;
+  /** Where the option `pass` finds variables; by default this process's environment. */
+  readonly callerEnv?: Readonly<Record<string, string | undefined>>;
+}
+
+export interface VerifyResult extends VerifyCounts {
+  readonly interrupted: boolean;
+}
+
+interface Candidate {
+  readonly task: string;
+  readonly output: OutputId;
+  readonly success: Success | undefined;
+}
+
+/** Verifies. What differs or fails is told in events, and counted. Throws `unknown-task` and errors of store and record. */
+export async function verify(plan: Plan, options: VerifyOptions): Promise<VerifyResult> {
+  const startedMs = performance.now();
+  const { record, store, onEvent: emit = () => {} } = options;
+  const stop = options.signal ?? new AbortController().signal;
+  const { of, chosen, seed } = await choose(plan, options);
+  const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), chosen.length));
+  const names = chosen.map(({ task }) => task);
+  const estimate = estimateMs(names, await record.durations(names), jobs);
+  emit({
+    event: "verify.started",
+    outputs: chosen.length,
+    of,
+    ...(seed === undefined ? {} : { seed }),
+    ...(estimate === undefined ? {} : { estimateMs: estimate }),
+  });
+  const counts = { same: 0, differ: 0, failed: 0, impossible: 0, lost: 0, left: chosen.length, stale: 0 };
+  if (chosen.length > 0) await runAll();
+  for (const stale of await staleTasks(plan, record)) {
+    counts.stale++;
+    emit(stale);
+  }
+  const result = { interrupted: stop.aborted, ...counts };
+  emit({ event: "verify.finished", durationMs: performance.now() - startedMs, ...result });
+  return result;
+
+  async function runAll(): Promise<void> {
+    const id = randomBytes(8).toString("hex");
+    const folder = join(store.scratchDir, `verify-${id}`);
+    const executor = openLocalExecutor(id);
+    const logs = new Set<CappedLog>();
+    const trimmer = setInterval(() => {
+      for (const log of logs) log.trim();
+    }, TRIM_LOGS_MS).unref();
+    let letGo: (() => void) | undefined;
+    try {
+      await sweepScratch(record, store);
+      const [own, ...slots] = await executor.openSlots(folder, jobs + 1);
+      letGo = hold(own!);
+      const context: AgainContext = {
+        id,
+        record,
+        store,
+        executor,
+        host: thisHost(),
+        checks: new InputChecks(record, store),
+        sandbox: options.sandbox,
+        stop,
+        kill: options.kill ?? new AbortController().signal,
+        logs,
+      };
+      let steps = 0;
+      await workThrough(chosen, slots, stop, (candidate, slot) =>
+        verifyOne(context, candidate, { slot, step: `verify-${++steps}` }),
+      );
+    } finally {
+      clearInterval(trimmer);
+      for (const { command, pid } of await executor.endStrays(id)) {
+        const message = `a task left a process running that had left its process group (${command}, ${pid}). It was ended`;
+        emit({
+          event: "warning",
+          code: "stray-process",
+          message,
+          hint: "A task must wait for what it starts.",
+        });
+      }
+      await executor.close();
+      letGo?.();
+      await removeTree(folder);
+    }
+  }
+
+  async function verifyOne(
+    context: AgainContext,
+    { task, output, success }: Candidate,
+    { slot, step }: { readonly slot: string; readonly step: string },
+  ): Promise<void> {
+    const about = { task, output };
+    const impossible = (because: string) => {
+      counts.impossible++;
+      counts.left--;
+      emit({ event: "verify.impossible", ...about, because });
+    };
+    if (success === undefined) return impossible(await whyNotDone(output, options));
+    const planTask = plan.tasks[task]!;
+    let again: Again;
+    try {
+      const runnable = runnableOf(task, planTask);
+      const taskOptions = optionsOf(plan, task);
+      const handed = passed(taskOptions.pass, options.callerEnv ?? process.env);
+      emit({ event: "verify.running", ...about, execution: success.execution });
+      const request = { planTask, runnable, options: taskOptions, passed: handed, success, step, slot };
+      again = await runAgain(context, request);
+    } catch (error) {
+      if (!(error instanceof AlamodeError) || !/^bad-(task|options)$/.test(error.code)) throw error;
+      return impossible(error.message);
+    }
+    switch (again.kind) {
+      case "impossible":
+        return impossible(again.because);
+      case "failed":
+        if (again.failure.kind === "interrupted" && stop.aborted) return;
+        counts.failed++;
+        counts.left--;
+        return emit({ event: "verify.failed", ...about, failure: again.failure });
+      case "same":
+      case "differs": {
+        const { sealed, durationMs } = again;
+        const found = sealed.digest;
+        const { host } = context.host;
+        await record.noteVerification({ success: success.id, at: Date.now(), host, treeDigest: found });
+        const reproducibility = (await record.reproducibility([output])).get(output)!;
+        counts.left--;
+        const told = { ...about, durationMs, treeDigest: success.treeDigest, reproducibility };
+        if (again.kind === "same") {
+          counts.same++;
+          return emit({ event: "verify.same", ...told });
+        }
+        counts.differ++;
+        const { differences, hint } = again;
+        return emit({
+          event: "verify.differs",
+          ...told,
+          found,
+          differences,
+          ...(hint === undefined ? {} : { hint }),
+        });
+      }
+      default:
+        return again satisfies never;
+    }
+  }
+}
+
+/** Keeps others from taking the scratch folder for a dead one's. Returns what lets go of it. */
+function hold(slot: string): () => void {
+  const fd = openSync(join(slot, "alive"), constants.O_RDWR);
+  return () => closeSync(fd);
+}
+
+/** Each output once, under its first name. What is not done is chosen only where it was named, and no sample was asked for. */
+async function choose(
+  plan: Plan,
+  { record, store, tasks, share, seed }: VerifyOptions,
+): Promise<{ of: number; chosen: readonly Candidate[]; seed?: string }> {
+  const graph = graphOf(plan);
+  const nodes = new Map<OutputId, string>();
+  for (const task of tasks ?? Object.keys(plan.tasks)) {
+    const output = graph.outputs[graph.nodeOf(task)]!;
+    if (!nodes.has(output)) nodes.set(output, task);
+  }
+  const successes = await record.successes([...nodes.keys()]);
+  const all = [...nodes].map(([output, task]) => ({ task, output, success: successes.get(output) }));
+  const there = await store.present(all.flatMap(({ success }) => success?.location ?? []));
+  const done = all.filter(({ success }) => success !== undefined).filter((_, i) => there[i]);
+  if (share !== undefined) {
+    const drawnBy = seed ?? String(randomBytes(4).readUInt32BE());
+    const chosen = done.length === 0 ? [] : sampleOf(done, ({ output }) => output, share, drawnBy);
+    return { of: done.length, chosen, seed: drawnBy };
+  }
+  const chosen = tasks === undefined ? done : all;
+  return { of: chosen.length, chosen };
+}
