@@ -45,6 +45,9 @@ after(async () => {
   for (const cleanup of cleanups) await cleanup();
 });
 
+/** Part of an undisturbed run's time within which kills come; less each time that this turns out to have been too late. */
+let pace = 0.9;
+
 interface Undisturbed {
   /** Content of each output, by output. */
   readonly trees: ReadonlyMap<string, string>;
@@ -120,7 +123,7 @@ async function oneHistory(
       const at = pick(["time", "event"] as const);
       const last =
         at === "time"
-          ? 0.9 * (undisturbed.idleMs + (undisturbed.runMs - undisturbed.idleMs) * (remaining / TASKS))
+          ? pace * (undisturbed.idleMs + (undisturbed.runMs - undisturbed.idleMs) * (remaining / TASKS))
           : 1.9 * remaining;
       const instant = chance() * last;
       const when = at === "time" ? atTime(instant) : atLine(run.child.stdout!, 1 + Math.floor(instant));
@@ -130,6 +133,7 @@ async function oneHistory(
       const result = await run.ended;
       if (finished || result.signal !== "SIGKILL") {
         assert.ok(result.signal === "SIGKILL" || result.code === 0, result.stderr);
+        if (at === "time") pace *= 0.85;
         break;
       }
       told.push(
