@@ -5,7 +5,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { graphOf } from "../plan/graph.ts";
-import type { OutputId, Plan } from "../plan/types.ts";
+import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
 import type { RecordDb, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Store } from "../store/types.ts";
@@ -138,8 +138,9 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
       counts.left--;
       emit({ event: "verify.impossible", ...about, because });
     };
-    if (success === undefined) return impossible(await whyNotDone(output, options));
     const planTask = plan.tasks[task]!;
+    if (isData(planTask)) return impossible("it is data from outside: alamode verify --stored hashes it");
+    if (success === undefined) return impossible(await whyNotDone(output, options));
     let again: Again;
     try {
       const runnable = runnableOf(task, planTask);
@@ -189,6 +190,11 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
   }
 }
 
+/** Whether nothing makes it, because it comes from outside. */
+function isData(task: PlanTask): boolean {
+  return "source" in task && !("command" in task) && !("module" in task);
+}
+
 /** Keeps others from taking the scratch folder for a dead one's. Returns what lets go of it. */
 function hold(slot: string): () => void {
   const fd = openSync(join(slot, "alive"), constants.O_RDWR);
@@ -208,8 +214,9 @@ async function choose(
   }
   const successes = await record.successes([...nodes.keys()]);
   const all = [...nodes].map(([output, task]) => ({ task, output, success: successes.get(output) }));
-  const there = await store.present(all.flatMap(({ success }) => success?.location ?? []));
-  const done = all.filter(({ success }) => success !== undefined).filter((_, i) => there[i]);
+  const made = all.filter(({ task, success }) => success !== undefined && !isData(plan.tasks[task]!));
+  const there = await store.present(made.map(({ success }) => success!.location));
+  const done = made.filter((_, i) => there[i]);
   if (share !== undefined) {
     const drawnBy = seed ?? String(randomBytes(4).readUInt32BE());
     const chosen = done.length === 0 ? [] : sampleOf(done, ({ output }) => output, share, drawnBy);

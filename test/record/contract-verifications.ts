@@ -1,7 +1,7 @@
 // Verifications: how often a command was run again and gave the same, and what there is to be hashed again.
 import assert from "node:assert/strict";
 import type { InRecord } from "./contract.ts";
-import { digestOf, Maker, planOf, treeOf } from "./maker.ts";
+import { Maker, planOf, treeOf } from "./maker.ts";
 
 const plan = planOf({ a: [], b: [] });
 
