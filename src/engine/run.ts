@@ -148,8 +148,13 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
         emit,
       });
       ({ ran, failures } = performed);
-      failed = failures.filter(({ failure }) => failure.kind !== "interrupted").length;
-      notStarted = performed.notStarted + failures.length - failed;
+      notStarted = performed.notStarted;
+      for (const { output, failure } of failures) {
+        const node = graph.node(output);
+        const count = node === undefined ? 1 : graph.names(node).length; // undefined: of a plan that a task wrote
+        if (failure.kind === "interrupted") notStarted += count;
+        else failed += count;
+      }
       same += performed.same;
       tasks += performed.more;
     }
