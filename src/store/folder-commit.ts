@@ -1,11 +1,21 @@
 // Moves sealed trees to their locations in a folder store, never over another tree: a file by link, which refuses what
 // exists, then unlink; a folder by rename, which refuses whatever holds anything.
 import { randomBytes } from "node:crypto";
-import { chmodSync, linkSync, lstatSync, mkdirSync, renameSync, rmdirSync, unlinkSync } from "node:fs";
-import { dirname } from "node:path";
+import {
+  chmodSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+} from "node:fs";
+import { basename, dirname } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
 import { hashTree } from "./hash.ts";
+import { IN_PLACE, linkInPlace } from "./in-place.ts";
 import { restampTop, stampsOf } from "./stamps.ts";
 import { Turn } from "./turn.ts";
 import type { CommitOptions, Location, SealedTree, Tree } from "./types.ts";
@@ -24,6 +34,7 @@ export async function commitToFolder(
 ): Promise<{ location: Location; stamps: Uint8Array }> {
   const plain = locationOf(output);
   const suffixed = `${plain}.${sealed.digest.slice(0, 16)}` as Location;
+  if (sealed.inPlace) return leave(outputsDir, plain, sealed);
   const place = `${outputsDir}/${plain}`;
   const suffixedPlace = `${outputsDir}/${suffixed}`;
   const moved = (location: Location) => {
@@ -50,14 +61,28 @@ export async function commitToFolder(
     setAside(suffixedPlace);
     if (moveExclusively(sealed, suffixedPlace)) return moved(suffixed);
   }
-  throw new AlamodeError(
-    "location-occupied",
-    `something else lies where the output has to go: ${suffixedPlace}`,
-    {
-      facts: { output, tree: sealed.digest },
-      hint: "It was changed by hand, or damaged: move it away, and run again.",
-    },
-  );
+  throw occupied(suffixedPlace, sealed);
+}
+
+/**
+ * Leaves a tree in place: a location of its own leads to it. Where a place has moved, it leads to the new one, which holds the
+ * same. Where nothing else lies at the output's usual location, that is made to lead there too, for people.
+ */
+function leave(outputsDir: string, plain: Location, { path, stamps, ...sealed }: SealedTree) {
+  const location = `${plain}.${sealed.digest.slice(0, 16)}${IN_PLACE}` as Location;
+  const place = `${outputsDir}/${location}`;
+  mkdirSync(dirname(place), { recursive: true });
+  if (!linkInPlace(path, place)) throw occupied(place, sealed);
+  const usual = `${outputsDir}/${plain}`;
+  if (lstatSync(usual, { throwIfNoEntry: false }) === undefined) symlinkSync(basename(place), usual);
+  return { location, stamps };
+}
+
+function occupied(place: string, { digest }: Pick<SealedTree, "digest">): AlamodeError {
+  return new AlamodeError("location-occupied", `something else lies where the output has to go: ${place}`, {
+    facts: { tree: digest },
+    hint: "It was changed by hand, or damaged: move it away, and run again.",
+  });
 }
 
 /** Whether the location holds this very tree already, made by another; its top is closed, should its maker have died. */

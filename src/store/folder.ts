@@ -23,6 +23,7 @@ import type { OutputId } from "../plan/types.ts";
 import { syncFileSystem } from "./file-system-sync.ts";
 import { commitToFolder, locationOf, setAside } from "./folder-commit.ts";
 import { hashTree } from "./hash.ts";
+import { hashInPlace, inPlaceTarget, sealInPlace } from "./in-place.ts";
 import { probeMoves } from "./probe.ts";
 import { ReceiptFile } from "./receipts.ts";
 import { seal } from "./seal.ts";
@@ -146,6 +147,18 @@ class FolderStore implements Store {
     return seal(path, options, signal);
   }
 
+  async sealInPlace(
+    path: string,
+    digests: (files: readonly string[]) => readonly string[],
+    signal?: AbortSignal,
+  ): Promise<SealedTree> {
+    try {
+      return await sealInPlace(path, digests, signal);
+    } catch (error) {
+      throw systemError(error, "looking at what is read in place");
+    }
+  }
+
   async commit(
     output: OutputId,
     sealed: SealedTree,
@@ -170,7 +183,7 @@ class FolderStore implements Store {
 
   async stage(location: Location): Promise<string> {
     const place = this.#place(location);
-    if (statSync(place, { throwIfNoEntry: false }) !== undefined) return place;
+    if (statSync(place, { throwIfNoEntry: false }) !== undefined) return inPlaceTarget(place) ?? place;
     throw new AlamodeError("output-missing", `nothing lies at ${place} any more`, {
       facts: { location, store: this.url },
       hint: "Run the pipeline that makes it.",
@@ -178,15 +191,18 @@ class FolderStore implements Store {
   }
 
   check(location: Location, tree: Tree, stamps: Uint8Array): Promise<Check> {
-    return this.#told("checking an output", location, (place) =>
-      checkStamps(place, tree, stamps, new Turn()),
-    );
+    return this.#told("checking an output", location, (place) => {
+      const target = inPlaceTarget(place);
+      return checkStamps(target ?? place, tree, stamps, new Turn(), { modes: target === undefined });
+    });
   }
 
   rehash(location: Location, signal?: AbortSignal): Promise<HashedTree | undefined> {
-    return this.#told("hashing an output", location, async (place) =>
-      lstatSync(place, { throwIfNoEntry: false }) === undefined ? undefined : await hashTree(place, signal),
-    );
+    return this.#told("hashing an output", location, async (place) => {
+      const target = inPlaceTarget(place);
+      if (lstatSync(target ?? place, { throwIfNoEntry: false }) === undefined) return undefined;
+      return target === undefined ? await hashTree(place, signal) : await hashInPlace(target, signal);
+    });
   }
 
   moveAside(location: Location): Promise<string | undefined> {
@@ -239,7 +255,7 @@ class FolderStore implements Store {
   }
 
   #checked(location: Location): Location {
-    if (/^[0-9a-f]{2}\/[0-9a-f]{64}(\.[0-9a-f]{16})?$/.test(location)) return location;
+    if (/^[0-9a-f]{2}\/[0-9a-f]{64}(\.[0-9a-f]{16}(\.place)?)?$/.test(location)) return location;
     throw new AlamodeError(
       "bad-location",
       `this is no location of a folder store: ${JSON.stringify(location)}`,

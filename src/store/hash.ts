@@ -117,7 +117,8 @@ export async function hashEntries(
   return { ...summed(tree), ...(needleIn === undefined ? {} : { needleIn }) };
 }
 
-function summed(tree: Tree): HashedTree {
+/** A tree of which every entry is known, with its digest. */
+export function summed(tree: Tree): HashedTree {
   const encoded = encodeTree(tree);
   let sizeBytes = 0;
   let files = 0;

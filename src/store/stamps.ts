@@ -45,8 +45,17 @@ export async function stampsOf(path: string, tree: Tree, turn: Turn): Promise<Ui
   return restampTop(writer.bytes, tree, path);
 }
 
-/** Compares what lies at `path` with its tree and stamps; the first difference in the tree's order, the top first. */
-export async function checkStamps(path: string, tree: Tree, stamps: Uint8Array, turn: Turn): Promise<Check> {
+/**
+ * Compares what lies at `path` with its tree and stamps; the first difference in the tree's order, the top first. Whether files
+ * are executable is looked at unless `modes` is false.
+ */
+export async function checkStamps(
+  path: string,
+  tree: Tree,
+  stamps: Uint8Array,
+  turn: Turn,
+  { modes = true } = {},
+): Promise<Check> {
   const isLoneFile = tree.has("");
   const pairs = isLoneFile ? 1 : tree.size + 1;
   if (stamps.length !== pairs * pairBytes) return damaged("", "its stamps are of another tree");
@@ -54,7 +63,7 @@ export async function checkStamps(path: string, tree: Tree, stamps: Uint8Array, 
   const differs = (relative: string, entry: TreeEntry, place: number): Check | undefined => {
     const stats = lstatSync(placeOf(path, relative), { bigint: true, throwIfNoEntry: false });
     if (stats === undefined) return relative === "" ? { kind: "missing" } : damaged(relative, "is gone");
-    const how = difference(entry, stats, view, place);
+    const how = difference(entry, stats, view, place, modes);
     if (how === undefined) return undefined;
     return stats.isDirectory() && entry.kind === "folder"
       ? whatChanged(path, relative, tree)
@@ -73,7 +82,13 @@ export async function checkStamps(path: string, tree: Tree, stamps: Uint8Array, 
   return { kind: "intact" };
 }
 
-function difference(entry: TreeEntry, stats: BigIntStats, view: DataView, place: number): string | undefined {
+function difference(
+  entry: TreeEntry,
+  stats: BigIntStats,
+  view: DataView,
+  place: number,
+  modes: boolean,
+): string | undefined {
   const now = stats.isFile()
     ? "file"
     : stats.isDirectory()
@@ -87,7 +102,7 @@ function difference(entry: TreeEntry, stats: BigIntStats, view: DataView, place:
   if (stats.mtimeNs !== view.getBigInt64(place * pairBytes, true)) {
     return `was modified at ${new Date(Number(stats.mtimeMs)).toISOString()}`;
   }
-  if (entry.kind === "file" && entry.executable !== ((stats.mode & 0o100n) !== 0n)) {
+  if (modes && entry.kind === "file" && entry.executable !== ((stats.mode & 0o100n) !== 0n)) {
     return entry.executable ? "is no longer executable" : "has become executable";
   }
   return undefined;

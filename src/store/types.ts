@@ -7,7 +7,10 @@ declare const brand: unique symbol;
 /** sha256 (64 hex) of a tree's canonical bencoding; equal trees have equal digests. See docs/FORMAT.md. */
 export type TreeDigest = string & { readonly [brand]: "tree" };
 
-/** Where a store keeps one tree of one output, relative to the store, e.g. `82/82695e58…` or `82/82695e58….<16 hex>`. */
+/**
+ * Where a store keeps one tree of one output, relative to the store, e.g. `82/82695e58…` or `82/82695e58….<16 hex>`; what ends
+ * in `.place` leads to a tree that stays elsewhere.
+ */
 export type Location = string & { readonly [brand]: "location" };
 
 export type TreeEntry =
@@ -35,6 +38,8 @@ export interface SealedTree extends HashedTree {
   readonly path: string;
   /** Size and times as noted at sealing (opaque; for `check`). */
   readonly stamps: Uint8Array;
+  /** It stays where it is, and its location leads there. */
+  readonly inPlace?: true;
   /** Path of the first file, link or name that holds `needle`, if one was given and found. */
   readonly needleIn?: string;
 }
@@ -73,6 +78,15 @@ export interface Store {
   present(locations: readonly Location[]): Promise<boolean[]>;
   /** Hashes the tree at `path` and makes it read-only. Throws `bad-output` with what and where. */
   seal(path: string, options: SealOptions, signal?: AbortSignal): Promise<SealedTree>;
+  /**
+   * Takes the tree at `path` as it is, without links and with no file executable, to be left there by `commit`: its location
+   * leads to it. `digests` gives the sha256 (64 hex) of files, by their absolute paths. Throws `bad-output`.
+   */
+  sealInPlace(
+    path: string,
+    digests: (files: readonly string[]) => readonly string[],
+    signal?: AbortSignal,
+  ): Promise<SealedTree>;
   /**
    * Moves a sealed tree to its location, exclusively: all of it, or nothing, and never over another tree. A location that
    * is taken gives the one suffixed with the digest; one that already holds this very tree there is taken as it is.

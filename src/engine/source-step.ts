@@ -1,0 +1,124 @@
+// What a source task makes: no command runs. Data is copied from where it was when the pipeline was described, fetched, or left
+// where it is; whatever comes is held against the digests of the spec, so that nothing else can get the output's ID.
+import { chmodSync, constants, copyFileSync, mkdirSync, statSync } from "node:fs";
+import { copyFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { AlamodeError, errnoOf } from "../errors.ts";
+import { fetchUrl, shownUrl } from "../plan/fetch-url.ts";
+import { movedPlace, type Place } from "../plan/places.ts";
+import { cachedDigests, sourceFile } from "../plan/sources.ts";
+import { Turn } from "../store/turn.ts";
+import type { SealedTree, Store } from "../store/types.ts";
+
+export interface SourceRequest {
+  readonly task: string;
+  /** Relative path → sha256 (64 hex); "" is a lone file. */
+  readonly source: Readonly<Record<string, string>>;
+  readonly place: Place | undefined;
+  readonly store: Store;
+  /** Absolute path at which nothing lies yet. */
+  readonly top: string;
+  readonly signal: AbortSignal;
+}
+
+/** A larger file is copied while other work goes on. */
+const SMALL_BYTES = 1024 * 1024;
+
+/**
+ * Makes and seals a source task's output. Throws `source-changed` where the content is another by now, `source-unavailable` where
+ * there is none, `fetch-failed`, the signal's reason, and what the store throws.
+ */
+export async function makeSource(request: SourceRequest): Promise<SealedTree> {
+  const { store, source, place, top, signal } = request;
+  if (place !== undefined && "path" in place) {
+    const sealed = await leaveInPlace(place.path, request);
+    return asPlanned(sealed, request);
+  }
+  const turn = new Turn(signal);
+  const folders = new Set<string>();
+  for (const [path, sha256] of Object.entries(source)) {
+    if (turn.over()) await turn.next();
+    const to = path === "" ? top : join(top, path);
+    if (!folders.has(dirname(to))) mkdirSync(dirname(to), { recursive: true });
+    folders.add(dirname(to));
+    const from = (await store.source(sha256)) ?? sourceFile(sha256);
+    if (from !== undefined) await copy(from, to, path, request);
+    else if (place !== undefined) await fetchUrl(place.url, { to, signal });
+    else throw nowhere(path, sha256, request);
+    chmodSync(to, 0o644);
+  }
+  return asPlanned(await store.seal(top, {}, signal), request);
+}
+
+async function leaveInPlace(path: string, { task, store, signal }: SourceRequest): Promise<SealedTree> {
+  const here = movedPlace(path);
+  try {
+    return await store.sealInPlace(here, cachedDigests, signal);
+  } catch (error) {
+    const errno = errnoOf(error instanceof AlamodeError ? error.cause : error);
+    if (errno !== "ENOENT" && errno !== "ENOTDIR") throw error;
+    throw new AlamodeError("source-unavailable", `source "${task}": there is nothing at ${here}`, {
+      hint: `Where it lies elsewhere on this machine, say so:  ALAMODE_PLACES=${path}=/elsewhere`,
+      cause: error,
+    });
+  }
+}
+
+async function copy(from: string, to: string, path: string, { task }: SourceRequest): Promise<void> {
+  const mode = constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL;
+  try {
+    if (statSync(from).size <= SMALL_BYTES) copyFileSync(from, to, mode);
+    else await copyFile(from, to, mode);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (!["ENOENT", "ENOTDIR", "EISDIR", "EACCES"].includes(errno ?? "")) throw error;
+    const why = errno === "EACCES" ? "may not be read" : "is no longer there";
+    throw new AlamodeError("source-unavailable", `${named(path, task)}: ${from} ${why}`, {
+      hint: "It is not in the store yet. Put it back, or describe the pipeline again.",
+      cause: error,
+    });
+  }
+}
+
+/** Compares what came with what was planned: all of it, and nothing else. */
+function asPlanned(sealed: SealedTree, { task, source, place }: SourceRequest): SealedTree {
+  for (const [path, planned] of Object.entries(source)) {
+    const entry = sealed.tree.get(path);
+    if (entry?.kind === "file" && entry.sha256 === planned) continue;
+    const now = entry?.kind === "file" ? entry.sha256 : "none";
+    throw changed(path, task, { planned, now, ...origin(path, sealed, place, planned) });
+  }
+  for (const [path, entry] of sealed.tree) {
+    if (entry.kind !== "file" || path in source) continue;
+    throw changed(path, task, { planned: "none", now: entry.sha256, ...origin(path, sealed, place, "") });
+  }
+  return sealed;
+}
+
+function changed(path: string, task: string, facts: { planned: string; now: string; from?: string }): AlamodeError {
+  const how = facts.now === "none" ? "is gone" : facts.planned === "none" ? "was added" : "has other content";
+  const from = facts.from === undefined ? "" : ` (${facts.from})`;
+  return new AlamodeError(
+    "source-changed",
+    `${named(path, task)}${from} ${how} since the pipeline was described`,
+    { facts, hint: "Nothing was recorded. Run again: the pipeline is described anew then, with what is there now." },
+  );
+}
+
+function origin(path: string, sealed: SealedTree, place: Place | undefined, planned: string): { from?: string } {
+  if (sealed.inPlace) return { from: path === "" ? sealed.path : join(sealed.path, path) };
+  const from = sourceFile(planned) ?? (place !== undefined && "url" in place ? shownUrl(place.url) : undefined);
+  return from === undefined ? {} : { from };
+}
+
+function nowhere(path: string, sha256: string, { task }: SourceRequest): AlamodeError {
+  return new AlamodeError(
+    "source-unavailable",
+    `${named(path, task)} (sha256 ${sha256.slice(0, 8)}) is not among the store's sources`,
+    { hint: "Plan it again where the data is: alamode plan, or alamode run, with the same --store." },
+  );
+}
+
+function named(path: string, task: string): string {
+  return path === "" ? `source "${task}"` : `"${path}" of source "${task}"`;
+}
