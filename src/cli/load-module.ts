@@ -160,6 +160,12 @@ export function authorsError(error: unknown, module: string): AlamodeError {
   return new AlamodeError("module-failed", `${where}: ${said}`, { cause: error });
 }
 
+/** An error that nobody caught: told as the author's where their code is in its stack, else as it is. */
+export function authorsOwn(error: unknown): unknown {
+  const where = placeIn(error);
+  return where === undefined ? error : authorsError(error, where);
+}
+
 /** Also of another copy of this package, which a project may have installed. */
 export function isOurs(error: unknown): error is AlamodeError {
   return (
@@ -170,6 +176,10 @@ export function isOurs(error: unknown): error is AlamodeError {
 
 /** `pipeline.ts:12`, the innermost place in the author's own code; only the file where the error has none. */
 function place(error: unknown, module: string): string {
+  return placeIn(error) ?? herePath(module, process.cwd());
+}
+
+function placeIn(error: unknown): string | undefined {
   const stack = error instanceof Error ? (error.stack ?? "") : "";
   for (const [, location = "", line = ""] of stack.matchAll(
     /(file:\/\/[^\s()]+?|\/[^\s():]+):(\d+)(?::\d+)?\)?$/gm,
@@ -178,5 +188,5 @@ function place(error: unknown, module: string): string {
     const theirs = !path.startsWith(`${OWN_CODE}/`) && !path.includes("/node_modules/") && existsSync(path);
     if (theirs) return `${herePath(path, process.cwd())}:${line}`;
   }
-  return herePath(module, process.cwd());
+  return undefined;
 }

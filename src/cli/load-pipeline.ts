@@ -9,6 +9,7 @@ import { setSourceBase } from "../plan/sources.ts";
 import { planWarnings } from "../plan/spec-warnings.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Context } from "./context.ts";
+import { tell } from "./errors.ts";
 import { herePath } from "./format.ts";
 import { authorsError, isOurs, loadModule } from "./load-module.ts";
 
@@ -42,7 +43,9 @@ export async function loadPipeline(context: Context, file = context.options.file
     });
   }
   const plan =
-    extname(path) === ".dag" ? await planFile(path, shown) : await quietly(() => planOfModule(path, shown));
+    extname(path) === ".dag"
+      ? await planFile(path, shown)
+      : await settling(shown, context, () => quietly(() => planOfModule(path, shown)));
   const { name } = plan.meta;
   return {
     plan,
@@ -62,6 +65,22 @@ function usualFile({ cwd, project, settings }: Context): string {
   throw new AlamodeError("no-pipeline", "there is no pipeline.ts here", {
     hint: "Write one with  alamode init  or name another file:  -f PIPELINE",
   });
+}
+
+/** Tells of a module that waits for something that never comes: Node.js would end then without a word. */
+async function settling<T>(shown: string, { options }: Context, work: () => Promise<T>): Promise<T> {
+  const never = () => {
+    const error = new AlamodeError("module-failed", `${shown} never finishes loading`, {
+      hint: "An await in it waits for something that does not come.",
+    });
+    process.exit(tell(error, options.json === true));
+  };
+  process.once("beforeExit", never);
+  try {
+    return await work();
+  } finally {
+    process.off("beforeExit", never);
+  }
 }
 
 /** What a module prints while it is loaded is not what was asked for on stdout: it goes to stderr. */

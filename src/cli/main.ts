@@ -15,4 +15,7 @@ if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
   module.enableCompileCache(join(process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache"), "a-la-mode"));
   const { main } = await import("./program.ts");
   await main(process.argv.slice(2));
+  // A pipeline may have left a timer or a connection open, which would keep the process for ever.
+  // All is written by then, and told if it could not be: errors come after the callbacks of a stream.
+  process.stdout.write("", () => process.stderr.write("", () => setImmediate(() => process.exit())));
 }

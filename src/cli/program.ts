@@ -198,6 +198,8 @@ function percentage(text: string): number {
 /** Does what the arguments say. The exit code is in `process.exitCode`. */
 export async function main(args: readonly string[]): Promise<void> {
   guardStdout();
+  const json = args.includes("--json");
+  process.once("uncaughtException", (error) => void tellUncaught(error, json));
   try {
     await program.parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });
   } catch (error) {
@@ -206,6 +208,13 @@ export async function main(args: readonly string[]): Promise<void> {
       return;
     }
     const { tell } = await import("./errors.ts");
-    process.exitCode = tell(error, args.includes("--json"));
+    process.exitCode = tell(error, json);
   }
+}
+
+/** What a pipeline left running may fail later (a promise nobody awaits), and stdout may be a file on a full disk. */
+async function tellUncaught(error: unknown, json: boolean): Promise<void> {
+  const { tell } = await import("./errors.ts");
+  const { authorsOwn } = await import("./load-module.ts");
+  process.exit(tell(authorsOwn(error), json));
 }

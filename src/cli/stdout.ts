@@ -1,13 +1,17 @@
-// What happens when nobody reads stdout any more (`| head` has enough): no error, and no one is left to tell.
+// What happens when nobody reads stdout any more (`| head` has enough): no error, and no one is left to tell. Where it
+// cannot be written (a full disk), that is said.
 
 const watchers = new Set<() => void>();
 
 /** Ends the process quietly then, unless something wants to end in its own way. */
 export function guardStdout(): void {
+  let told = false;
   process.stderr.on("error", () => {}); // there is nowhere left to complain to
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE" && error.code !== "EIO") throw error; // EIO: the terminal was closed
-    if (watchers.size === 0) process.exit(0);
+    const unread = error.code === "EPIPE" || error.code === "EIO"; // EIO: the terminal was closed
+    if (!unread && !told) process.stderr.write(`cannot write to stdout: ${error.message}\n`);
+    told = true;
+    if (watchers.size === 0) process.exit(unread ? 0 : 2);
     for (const watcher of watchers) watcher();
   });
 }

@@ -2,7 +2,7 @@
 // stack. The texts are asserted on by their words, not letter by letter.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { jsonLines, type Project, pipeline, project } from "./project.ts";
@@ -304,6 +304,48 @@ test("settings that are misspelt are named", async (t) => {
   await refused(here, { args: ["run"], says: [/alamode\.config\.ts/, /no setting "job"/, /Near: jobs/] });
   here.write("alamode.config.ts", `export default { jobs: "two" };\n`);
   await refused(here, { args: ["run"], says: [/alamode\.config\.ts: jobs must be a whole number/, /"two"/] });
+});
+
+const LATE = `import { Dag } from "a-la-mode";
+const dag = new Dag({ name: "late" });
+dag.task("a", { command: "echo 1 > $OUTPUT" });
+export default dag;
+`;
+
+test("a pipeline that leaves a timer or a connection open does not keep the program", async (t) => {
+  const here = project(t, { "pipeline.ts": `${LATE}setInterval(() => {}, 60_000);\n` });
+  for (const args of [["run"], ["plan"], ["status"], ["path", "a"]])
+    assert.equal((await here.alamode(args, { hangMs: 30_000 })).code, 0, args.join(" "));
+});
+
+test("a pipeline that waits for what never comes is told so", async (t) => {
+  const here = project(t, { "pipeline.ts": `${LATE}await new Promise(() => {});\n` });
+  await refused(here, {
+    args: ["run"],
+    says: [/pipeline\.ts never finishes loading/, /await/],
+    code: "module-failed",
+  });
+});
+
+test("a promise of the pipeline's that nobody awaits fails with its place, and nothing is lost", async (t) => {
+  const here = project(t, { "pipeline.ts": `${LATE}Promise.reject(new Error("no such bucket"));\n` });
+  await refused(here, { args: ["run"], says: [/^pipeline\.ts:5: Error: no such bucket$/m] });
+  here.write("pipeline.ts", LATE);
+  await here.done(["run"]);
+});
+
+test("stdout on a full disk is told as that", {
+  skip: existsSync("/dev/full") ? false : "no /dev/full",
+}, async (t) => {
+  const here = project(t, { "pipeline.ts": LATE });
+  const full = { under: ["/bin/sh", "-c", '"$@" > /dev/full', "sh"] };
+  for (const command of ["plan", "run"]) {
+    const { code, stderr } = await here.alamode([command], full);
+    assert.ok(code === 2 || code === 130, `${command}: exit ${code}`);
+    assert.match(stderr, /^cannot write to stdout: ENOSPC/);
+    assert.doesNotMatch(stderr, /^ +at /m);
+  }
+  await here.done(["run"]);
 });
 
 test("what is not made yet is exit 1, with the command that makes it", async (t) => {
