@@ -1,6 +1,7 @@
 // Which of a pipeline's successes are stale, and by which input.
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Success } from "../record/types.ts";
+import { isExpander } from "./verify-choose.ts";
 import type { VerifyEvent } from "./verify-events.ts";
 
 export type StaleTask = Extract<VerifyEvent, { event: "task.stale" }>;
@@ -17,8 +18,10 @@ export async function staleTasks(plan: Plan, record: RecordDb): Promise<StaleTas
   for (const [task, { output, inputs }] of Object.entries(plan.tasks)) {
     const success = standing.get(output);
     if (!success?.stale || !outputs.delete(output)) continue;
-    const read = (await record.execution(success.execution))?.inputs ?? {};
-    stale.push({ event: "task.stale", task, output, ...reason(inputs, read, standing) });
+    // What an expander's success rests on is another task's: what that read says nothing of the expander's inputs.
+    const read = isExpander(plan.tasks[task]!) ? undefined : await record.execution(success.execution);
+    const why = read === undefined ? {} : reason(inputs, read.inputs, standing);
+    stale.push({ event: "task.stale", task, output, ...why });
   }
   return stale;
 }

@@ -3,10 +3,10 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, openSync } from "node:fs";
 import { join } from "node:path";
+import { encode } from "../bencode/encode.ts";
 import { AlamodeError } from "../errors.ts";
-import { graphOf } from "../plan/graph.ts";
-import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
-import type { RecordDb, Success } from "../record/types.ts";
+import type { Plan } from "../plan/types.ts";
+import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Store } from "../store/types.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
@@ -16,9 +16,9 @@ import { InputChecks } from "./input-checks.ts";
 import type { CappedLog } from "./log.ts";
 import { optionsOf, passed, runnableOf } from "./runnable.ts";
 import { sweepScratch } from "./scratch.ts";
+import { type Chosen, choose, isData, isExpander } from "./verify-choose.ts";
 import type { VerifyCounts, VerifyEvent } from "./verify-events.ts";
 import { whyNotDone } from "./verify-inputs.ts";
-import { sampleOf } from "./verify-sample.ts";
 import { staleTasks } from "./verify-stale.ts";
 import { type Again, type AgainContext, runAgain } from "./verify-step.ts";
 import { workThrough } from "./verify-workers.ts";
@@ -29,7 +29,7 @@ const TRIM_LOGS_MS = 500;
 export interface VerifyOptions {
   readonly record: RecordDb;
   readonly store: Store;
-  /** Task names; by default all that are done. */
+  /** Task names; by default all that are done. Those of plans that these wrote come with them. */
   readonly tasks?: readonly string[];
   /** Only a random share of those that are done: above 0, up to 1. */
   readonly share?: number;
@@ -47,12 +47,6 @@ export interface VerifyOptions {
 
 export interface VerifyResult extends VerifyCounts {
   readonly interrupted: boolean;
-}
-
-interface Candidate {
-  readonly task: string;
-  readonly output: OutputId;
-  readonly success: Success | undefined;
 }
 
 /** Verifies. What differs or fails is told in events, and counted. Throws `unknown-task` and errors of store and record. */
@@ -107,8 +101,8 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
         logs,
       };
       let steps = 0;
-      await workThrough(chosen, slots, stop, (candidate, slot) =>
-        verifyOne(context, candidate, { slot, step: `verify-${++steps}` }),
+      await workThrough(chosen, slots, stop, (one, slot) =>
+        verifyOne(context, one, { slot, step: `verify-${++steps}` }),
       );
     } finally {
       clearInterval(trimmer);
@@ -129,23 +123,24 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
 
   async function verifyOne(
     context: AgainContext,
-    { task, output, success }: Candidate,
+    { plan, name, task, output, success }: Chosen,
     { slot, step }: { readonly slot: string; readonly step: string },
   ): Promise<void> {
-    const about = { task, output };
+    const about = { task, output: plan.tasks[name]!.output };
     const impossible = (because: string) => {
       counts.impossible++;
       counts.left--;
       emit({ event: "verify.impossible", ...about, because });
     };
-    const planTask = plan.tasks[task]!;
+    const planTask = plan.tasks[name]!;
     if (isData(planTask)) return impossible("it is data from outside: alamode verify --stored hashes it");
     if (success === undefined) return impossible(await whyNotDone(output, options));
     let again: Again;
     try {
-      const runnable = runnableOf(task, planTask);
-      const taskOptions = optionsOf(plan, task);
+      const runnable = runnableOf(name, planTask);
+      const taskOptions = optionsOf(plan, name);
       const handed = passed(taskOptions.pass, options.callerEnv ?? process.env);
+      if (isExpander(planTask)) handed["INPUT_IDS"] = Buffer.from(encode(planTask.inputs)).toString();
       emit({ event: "verify.running", ...about, execution: success.execution });
       const request = { planTask, runnable, options: taskOptions, passed: handed, success, step, slot };
       again = await runAgain(context, request);
@@ -190,38 +185,8 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
   }
 }
 
-/** Whether nothing makes it, because it comes from outside. */
-function isData(task: PlanTask): boolean {
-  return "source" in task && !("command" in task) && !("module" in task);
-}
-
 /** Keeps others from taking the scratch folder for a dead one's. Returns what lets go of it. */
 function hold(slot: string): () => void {
   const fd = openSync(join(slot, "alive"), constants.O_RDWR);
   return () => closeSync(fd);
-}
-
-/** Each output once, under its first name. What is not done is chosen only where it was named, and no sample was asked for. */
-async function choose(
-  plan: Plan,
-  { record, store, tasks, share, seed }: VerifyOptions,
-): Promise<{ of: number; chosen: readonly Candidate[]; seed?: string }> {
-  const graph = graphOf(plan);
-  const nodes = new Map<OutputId, string>();
-  for (const task of tasks ?? Object.keys(plan.tasks)) {
-    const output = graph.outputs[graph.nodeOf(task)]!;
-    if (!nodes.has(output)) nodes.set(output, task);
-  }
-  const successes = await record.successes([...nodes.keys()]);
-  const all = [...nodes].map(([output, task]) => ({ task, output, success: successes.get(output) }));
-  const made = all.filter(({ task, success }) => success !== undefined && !isData(plan.tasks[task]!));
-  const there = await store.present(made.map(({ success }) => success!.location));
-  const done = made.filter((_, i) => there[i]);
-  if (share !== undefined) {
-    const drawnBy = seed ?? String(randomBytes(4).readUInt32BE());
-    const chosen = done.length === 0 ? [] : sampleOf(done, ({ output }) => output, share, drawnBy);
-    return { of: done.length, chosen, seed: drawnBy };
-  }
-  const chosen = tasks === undefined ? done : all;
-  return { of: chosen.length, chosen };
 }

@@ -8,6 +8,7 @@ import { openSandbox } from "../../src/engine/sandbox/open.ts";
 import { sweepScratch } from "../../src/engine/scratch.ts";
 import { type VerifyOptions, type VerifyResult, verify } from "../../src/engine/verify.ts";
 import type { VerifyEvent } from "../../src/engine/verify-events.ts";
+import { bencodePlan } from "../../src/plan/encode.ts";
 import type { Plan } from "../../src/plan/types.ts";
 import { removeTree } from "../../src/store/remove.ts";
 import { alive, type Gate, openRig, outputOf, planOf, type Rig } from "./rig.ts";
@@ -368,4 +369,39 @@ test("what is not done is left out, and told where it was named", async (t) => {
     [{ task: "b", because: "it is not made" }],
   );
   await assert.rejects(verified(rig, plan, { tasks: ["c"] }), { code: "unknown-task" });
+});
+
+test("a plan that a task wrote is written again, and its tasks are verified too", async (t) => {
+  const rig = await openRig(t);
+  const inner = planOf({
+    clean: "echo 1 > $OUTPUT",
+    result: ["cat inputs/clean > $OUTPUT; date +%N >> $OUTPUT", "clean"],
+  });
+  const file = join(rig.dir, "inner.dag");
+  writeFileSync(file, bencodePlan(inner));
+  const grow = { command: `test -n "$INPUT_IDS" && cat '${file}' > "$OUTPUT"`, expand: 1 };
+  const plan = planOf({ grow: [grow], after: ["cat inputs/grow > $OUTPUT", "grow"] });
+  await rig.run(plan);
+  const told = await verified(rig, plan);
+  assert.deepEqual(
+    told
+      .of("verify.same")
+      .map(({ task }) => task)
+      .sort(),
+    ["after", "grow", "grow/clean"],
+  );
+  assert.deepEqual(
+    told.of("verify.differs").map(({ task }) => task),
+    ["grow/result"],
+  );
+  assert.equal((await verified(rig, plan, { tasks: ["after"] })).same, 1);
+  assert.equal((await verified(rig, plan, { tasks: ["grow"] })).same, 2);
+});
+
+test("data from outside is made by nothing that could be run again", async (t) => {
+  const rig = await openRig(t);
+  const plan = planOf({ raw: [{ source: { x: "0".repeat(64) } }] });
+  assert.equal((await verified(rig, plan)).impossible, 0);
+  const told = await verified(rig, plan, { tasks: ["raw"] });
+  assert.match(told.of("verify.impossible")[0]?.because ?? "", /data from outside/);
 });
