@@ -10,6 +10,7 @@ export { type Json, json } from "./plan/json.ts";
 export { loadPlan } from "./plan/load.ts";
 export { type ModuleOptions, type ModuleSpec, module } from "./plan/module.ts";
 export { pp } from "./plan/pp.ts";
+export { type SourceOptions, type SourceSpec, source, type UrlSource } from "./plan/source-task.ts";
 export { type FilesOptions, files } from "./plan/sources.ts";
 export { chain, Task } from "./plan/task.ts";
 export type { ArgsOf, TaskCall, TaskFunction } from "./plan/task-function.ts";

@@ -3,7 +3,7 @@
 import { type OutputId, specOf } from "../plan/types.ts";
 import { weakest } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
-import type { TreeDigest } from "../store/types.ts";
+import type { SealedTree, TreeDigest } from "../store/types.ts";
 import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step.ts";
 
 /** What a command left behind. */
@@ -12,6 +12,8 @@ export interface Finished {
   readonly resolvedKey: string;
   /** Absolute path of the file or folder that is the output. */
   readonly top: string;
+  /** That tree, where it is sealed already. */
+  readonly sealed?: SealedTree;
   /** Absolute paths of the inputs: links into them are replaced by their content. */
   readonly inputPaths: readonly string[];
   readonly resources: Resources;
@@ -22,12 +24,13 @@ export interface Finished {
 export async function commitStep(
   context: StepContext,
   request: StepRequest,
-  { token, resolvedKey, top, inputPaths, resources, log }: Finished,
+  { token, resolvedKey, top, inputPaths, resources, log, ...finished }: Finished,
 ): Promise<Success> {
   const { record, store, host, run, warn } = context;
   const { planTask, inputs, execution, task, runnable } = request;
   const output = madeOutput(request);
-  const sealed = await store.seal(top, { inputs: inputPaths, needle: run }, context.kill);
+  const sealed =
+    finished.sealed ?? (await store.seal(top, { inputs: inputPaths, needle: run }, context.kill));
   if (sealed.needleIn !== undefined) {
     warn(
       "scratch-path",

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
-import type { Failure } from "../record/types.ts";
+import type { Failure, FailureKind } from "../record/types.ts";
 import { systemError } from "../store/system-error.ts";
 import type { Ended } from "./executors/types.ts";
 import type { Runnable, TaskOptions } from "./runnable.ts";
@@ -147,6 +147,16 @@ function exhausted(exitCode: number, tail: readonly string[], { top, env }: Stag
   return undefined;
 }
 
+/** Codes of errors that a step can meet, where they say what kind of failure that is. */
+const KINDS: Readonly<Record<string, FailureKind>> = {
+  "bad-output": "bad-output",
+  "no-space": "no-space",
+  aborted: "interrupted",
+  "source-changed": "source-changed",
+  "source-unavailable": "source-unavailable",
+  "fetch-failed": "source-unavailable",
+};
+
 /** A failure of the engine's surroundings while it staged, hashed or committed; undefined for anything else, which is a bug. */
 export function engineFailure(error: unknown): Failure | undefined {
   if (errnoOf(error) === "E2BIG") {
@@ -158,20 +168,15 @@ export function engineFailure(error: unknown): Failure | undefined {
   }
   const told = error instanceof AlamodeError ? error : systemError(error, "taking the step");
   if (told instanceof AlamodeError) {
-    const kind =
-      told.code === "bad-output"
-        ? "bad-output"
-        : told.code === "no-space"
-          ? "no-space"
-          : told.code === "aborted"
-            ? "interrupted"
-            : "engine";
+    const kind = KINDS[told.code] ?? "engine";
     const { path } = told.facts;
     const where = path === undefined || told.message.includes(String(path)) ? "" : `: ${path}`;
     return { kind, message: told.message + where, ...(told.hint === undefined ? {} : { hint: told.hint }) };
   }
   if (error instanceof Error && error.name === "AbortError")
     return { kind: "interrupted", message: "was stopped" };
+  if (error instanceof Error && error.name === "TimeoutError")
+    return { kind: "timeout", message: "ran longer than its timeout and was ended" };
   return undefined;
 }
 

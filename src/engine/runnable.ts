@@ -4,6 +4,7 @@ import type { Bnormal } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
 import { parseJson } from "../plan/json-parse.ts";
 import { nearNames } from "../plan/near.ts";
+import { type Place, placeOf } from "../plan/places.ts";
 import type { Plan, PlanTask } from "../plan/types.ts";
 import { MODULE_FOLDER, type ModuleCall, moduleArgv } from "./module-staging.ts";
 
@@ -13,6 +14,8 @@ export interface Runnable {
   /** The command as its author wrote it, for people. */
   readonly shown: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Relative path → sha256 of the data that the task is, where it is data: then nothing is run. "" is a lone file. */
+  readonly source: Readonly<Record<string, string>> | undefined;
   /** Relative path → sha256. */
   readonly files: Readonly<Record<string, string>>;
   /** Text: `$OUTPUT` is that file in the output folder. List: `$OUTPUT` is the folder and must hold these. */
@@ -33,6 +36,8 @@ export interface TaskOptions {
   readonly timeoutMs: number | undefined;
   /** Names, or patterns with `*`, of the caller's variables handed to the step. */
   readonly pass: readonly string[];
+  /** Where the data of a source task is to be had. */
+  readonly place: Place | undefined;
 }
 
 const KNOWN_OPTIONS = ["retries", "backoff", "timeout", "pass"];
@@ -42,6 +47,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
   const problems: string[] = [];
   const problem = (key: string, what: string) => problems.push(`spec.${key}: ${what}`);
   const { command, produces, image } = task;
+  const source = task["source"] === undefined ? undefined : sourceOf(task, problem);
 
   let argv: string[] = [];
   const module = task["module"] === undefined ? undefined : moduleCall(task, problem);
@@ -49,8 +55,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     argv = moduleArgv();
     if (command !== undefined) problem("command", "and spec.module cannot both be there");
   } else if (command === undefined) {
-    const isSource = "source" in task;
-    problems.push(isSource ? '"source" tasks cannot be run by this version' : 'it has no "command"');
+    if (source === undefined) problems.push('it has no "command"');
   } else if (typeof command === "string") argv = ["/bin/sh", "-ec", command];
   else if (isTexts(command) && command.length > 0 && command[0] !== "") argv = [...command];
   else problem("command", "must be text for /bin/sh, or a list of texts that begins with a program");
@@ -91,6 +96,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
   return {
     argv,
     shown: typeof command === "string" ? command : argv.map(quoted).join(" "),
+    source,
     env,
     files,
     produces: produces as Runnable["produces"],
@@ -112,6 +118,23 @@ function moduleCall(task: PlanTask, problem: (key: string, what: string) => void
   return undefined;
 }
 
+/** A task that is data: it runs nothing, and so depends on nothing. */
+function sourceOf(task: PlanTask, problem: (key: string, what: string) => void): Record<string, string> {
+  const source = textMap(task["source"], "source", problem);
+  const paths = Object.keys(source);
+  if (paths.length === 0) problem("source", "names no data: write it with source()");
+  for (const path of paths) {
+    if (path === "" ? paths.length > 1 : !isInside(path))
+      problem(`source.${path}`, "must be a path inside the output folder");
+    if (!/^[0-9a-f]{64}$/.test(source[path]!))
+      problem(`source.${path}`, "must be a sha256: write it with source()");
+  }
+  for (const key of ["command", "module", "files", "produces", "expand"])
+    if (key in task) problem(key, "and spec.source cannot both be there");
+  if (Object.keys(task.inputs).length > 0) problem("source", "is data, which depends on nothing");
+  return source;
+}
+
 function isJson(text: string): boolean {
   try {
     parseJson(text);
@@ -125,7 +148,8 @@ function isJson(text: string): boolean {
 export function optionsOf(plan: Plan, name: string): TaskOptions {
   const all = plan.meta["options"];
   const raw = isMap(all) ? all[name] : undefined;
-  if (raw === undefined) return { retries: 0, backoffMs: 1000, timeoutMs: undefined, pass: [] };
+  const place = placeOf(plan, name);
+  if (raw === undefined) return { retries: 0, backoffMs: 1000, timeoutMs: undefined, pass: [], place };
   const fail = (what: string, hint: string): never => {
     throw new AlamodeError("bad-options", `options of task "${name}": ${what}`, { hint });
   };
@@ -156,6 +180,7 @@ export function optionsOf(plan: Plan, name: string): TaskOptions {
     backoffMs: duration("backoff", 1000) as number,
     timeoutMs: duration("timeout", undefined),
     pass: pass as readonly string[],
+    place,
   };
 }
 

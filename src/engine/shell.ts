@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { AlamodeError } from "../errors.ts";
 import { graphOf } from "../plan/graph.ts";
 import type { Plan } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
@@ -46,6 +47,11 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
   graph.nodeOf(task);
   const planTask = plan.tasks[task]!;
   const runnable = runnableOf(task, planTask);
+  if (runnable.source !== undefined) {
+    throw new AlamodeError("no-command", `task "${task}" is data: it has no command to look into`, {
+      hint: `Look at it with  alamode path ${task}`,
+    });
+  }
   const handed = passed(optionsOf(plan, task).pass, callerEnv);
   await keepSources([runnable], store);
   const sandbox = await openSandbox(options.sandbox ?? "none");

@@ -95,19 +95,32 @@ function asPlanned(sealed: SealedTree, { task, source, place }: SourceRequest): 
   return sealed;
 }
 
-function changed(path: string, task: string, facts: { planned: string; now: string; from?: string }): AlamodeError {
+function changed(
+  path: string,
+  task: string,
+  facts: { planned: string; now: string; from?: string },
+): AlamodeError {
   const how = facts.now === "none" ? "is gone" : facts.planned === "none" ? "was added" : "has other content";
   const from = facts.from === undefined ? "" : ` (${facts.from})`;
   return new AlamodeError(
     "source-changed",
     `${named(path, task)}${from} ${how} since the pipeline was described`,
-    { facts, hint: "Nothing was recorded. Run again: the pipeline is described anew then, with what is there now." },
+    {
+      facts,
+      hint: "Nothing was recorded. Run again: the pipeline is described anew then, with what is there now.",
+    },
   );
 }
 
-function origin(path: string, sealed: SealedTree, place: Place | undefined, planned: string): { from?: string } {
+function origin(
+  path: string,
+  sealed: SealedTree,
+  place: Place | undefined,
+  planned: string,
+): { from?: string } {
   if (sealed.inPlace) return { from: path === "" ? sealed.path : join(sealed.path, path) };
-  const from = sourceFile(planned) ?? (place !== undefined && "url" in place ? shownUrl(place.url) : undefined);
+  const from =
+    sourceFile(planned) ?? (place !== undefined && "url" in place ? shownUrl(place.url) : undefined);
   return from === undefined ? {} : { from };
 }
 

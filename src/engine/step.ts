@@ -14,7 +14,7 @@ import type {
   Success,
 } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
-import type { Store, TreeDigest } from "../store/types.ts";
+import type { SealedTree, Store, TreeDigest } from "../store/types.ts";
 import { commitStep } from "./commit.ts";
 import type { TaskFailure } from "./events.ts";
 import type { Ended, Executor } from "./executors/types.ts";
@@ -26,6 +26,7 @@ import { resolvedKeyOf } from "./resolved-key.ts";
 import type { Runnable, TaskOptions } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { clearSlot, keepSlot } from "./slot.ts";
+import { makeSource } from "./source-step.ts";
 import { missingOutput, type Staged, stageStep } from "./staging.ts";
 
 /** How many lines of the log a failure shows. */
@@ -179,14 +180,18 @@ class Step {
         view,
         passed,
       });
-      const ended = await this.#execute(staged, Object.values(paths));
-      const failure = (await this.#changedInput()) ?? this.#judge(staged, ended);
-      if (failure) return await this.#fail(failure);
+      let sealed: SealedTree | undefined;
+      if (runnable.source === undefined) {
+        const ended = await this.#execute(staged, Object.values(paths));
+        const failure = (await this.#changedInput()) ?? this.#judge(staged, ended);
+        if (failure) return await this.#fail(failure);
+      } else sealed = await this.#makeSource(runnable.source, staged.top);
 
       const success = await commitStep(this.#context, this.#request, {
         token: this.#token,
         resolvedKey: this.#resolvedKey,
         top: staged.top,
+        ...(sealed === undefined ? {} : { sealed }),
         inputPaths: Object.values(paths),
         resources: this.#resources,
         ...this.#logName(),
@@ -259,6 +264,16 @@ class Step {
     }
   }
 
+  /** A task that is data: no command runs. */
+  #makeSource(source: Readonly<Record<string, string>>, top: string): Promise<SealedTree> {
+    const { store, stop, kill } = this.#context;
+    const { task, options } = this.#request;
+    this.#context.started(this.#request, this.#log.path);
+    const timeout = options.timeoutMs === undefined ? [] : [AbortSignal.timeout(options.timeoutMs)];
+    const signal = AbortSignal.any([stop, kill, ...timeout]);
+    return makeSource({ task, source, place: options.place, store, top, signal });
+  }
+
   /** Promise 10, after: what it changed is marked, whatever else it did. */
   async #changedInput(): Promise<Failure | undefined> {
     for (const [name, success] of Object.entries(this.#request.inputs)) {
@@ -286,8 +301,10 @@ class Step {
     const { execution, inputs, attempt, options } = this.#request;
     // What filled the disk is not kept on it: the record and other steps need the space.
     const full = failure.kind === "no-space";
-    if (full) await clearSlot(this.#request.slot).catch(() => {});
-    const scratch = this.#staged && !full ? await this.#keepScratch() : undefined;
+    // And data can be looked at where it is.
+    const left = full || this.#request.runnable.source !== undefined;
+    if (left) await clearSlot(this.#request.slot).catch(() => {});
+    const scratch = this.#staged && !left ? await this.#keepScratch() : undefined;
     await this.#context.record.fail(this.#token, execution, failure, {
       endedAt: Date.now(),
       resources: this.#resources,

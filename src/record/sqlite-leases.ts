@@ -20,7 +20,14 @@ import type {
 } from "./types.ts";
 
 /** Failures that say nothing about the task: whoever waited makes the output instead. */
-const NOT_THE_TASKS: readonly FailureKind[] = ["interrupted", "timeout", "memory", "abandoned"];
+const NOT_THE_TASKS: readonly FailureKind[] = [
+  "interrupted",
+  "timeout",
+  "memory",
+  "abandoned",
+  "source-changed",
+  "source-unavailable",
+];
 
 type LeaseCalls = Pick<RecordDb, "claim" | "fail">;
 

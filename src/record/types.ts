@@ -46,12 +46,14 @@ export interface Success {
   readonly files: number;
 }
 
-/** Why an execution is not a success. The first four are the run's doing rather than the task's: others may try again. */
+/** Why an execution is not a success. The first six are the run's doing rather than the task's: others may try again. */
 export type FailureKind =
   | "interrupted"
   | "timeout"
   | "memory"
   | "abandoned" // its engine died
+  | "source-changed" // data is another than when this run's pipeline was described
+  | "source-unavailable"
   | "exit"
   | "signal"
   | "not-found"
