@@ -48,7 +48,10 @@ interface Learnt {
  * sha256 (hex) of each file's content, in order; links are followed. Reads only what the cache does not know. Throws
  * `source-unreadable`, `source-changed` for a file that never holds still, and what `read` throws.
  */
-export function digestsOf(files: readonly string[], { cache, read, now = Date.now }: DigestOptions): string[] {
+export function digestsOf(
+  files: readonly string[],
+  { cache, read, now = Date.now }: DigestOptions,
+): string[] {
   const looks = files.map((file) => look(file));
   const sizeBytes = looks.reduce((sum, { size }) => sum + size, 0n);
   const known = files.length >= MANY_FILES || sizeBytes >= LARGE_BYTES ? open(cache) : undefined;
