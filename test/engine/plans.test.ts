@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import test from "node:test";
 import { Dag } from "../../src/plan/dag.ts";
-import { decodePlan } from "../../src/plan/load.ts";
+import { decodePlan, loadPlan } from "../../src/plan/load.ts";
 import { openRig, outputOf, planOf } from "./rig.ts";
 
 const upstream = new Dag();
@@ -111,4 +111,12 @@ test("a plan that the reference wrote runs as it is", async (t) => {
     assert.equal(execution.output, readme.outputs[execution.task]);
   }
   assert.equal((await rig.run(plan, { path })).counts.reused, 4);
+});
+
+test("a .dag file that the reference wrote, with real commands, runs as it is and is then a no-op", async (t) => {
+  const rig = await openRig(t);
+  const plan = await loadPlan(join(import.meta.dirname, "../compat/reference-run.dag"));
+  assert.deepEqual([(await rig.run(plan)).counts.ran, (await rig.run(plan)).counts.ran], [4, 0]);
+  const made = join(await rig.place(plan, "together"), "all.txt");
+  assert.equal(await readFile(made, "utf8"), "hello, world\nHELLO, WORLD\n");
 });
