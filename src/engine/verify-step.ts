@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import type { PlanTask } from "../plan/types.ts";
-import type { Execution, Failure, RecordDb, Success } from "../record/types.ts";
+import type { Execution, Failure, Isolation, RecordDb, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import { decodeTree } from "../store/tree.ts";
 import type { SealedTree, Store } from "../store/types.ts";
@@ -14,7 +14,6 @@ import type { Host } from "./host.ts";
 import type { InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
 import type { Runnable, TaskOptions } from "./runnable.ts";
-import { openSandbox } from "./sandbox/open.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
@@ -37,8 +36,8 @@ export interface AgainContext {
   readonly executor: Executor;
   readonly host: Host;
   readonly checks: InputChecks;
-  /** The sandbox's kind; undefined for what each was made in. */
-  readonly sandbox: string | undefined;
+  /** The sandbox to use for what was made in this isolation. Throws `unknown-sandbox`, `sandbox-unavailable`. */
+  sandboxFor(isolation: Isolation): Promise<Sandbox>;
   readonly stop: AbortSignal;
   readonly kill: AbortSignal;
   /** Logs that are growing: whoever trims them looks here. */
@@ -123,7 +122,7 @@ class Attempt {
   async perform(): Promise<Again> {
     const { store, id, kill } = this.#context;
     const { slot, runnable, passed, success } = this.#request;
-    const sandbox = await openSandbox(this.#context.sandbox ?? this.#execution.isolation);
+    const sandbox = await this.#context.sandboxFor(this.#execution.isolation);
     await clearSlot(slot);
     await removeTree(this.#log.path);
     await keepSources([runnable], store);

@@ -15,6 +15,8 @@ import { thisHost } from "./host.ts";
 import { InputChecks } from "./input-checks.ts";
 import type { CappedLog } from "./log.ts";
 import { optionsOf, passed, runnableOf } from "./runnable.ts";
+import { openSandbox } from "./sandbox/open.ts";
+import type { Sandbox } from "./sandbox/types.ts";
 import { sweepScratch } from "./scratch.ts";
 import { type Chosen, choose, isData, isExpander } from "./verify-choose.ts";
 import type { VerifyCounts, VerifyEvent } from "./verify-events.ts";
@@ -49,11 +51,15 @@ export interface VerifyResult extends VerifyCounts {
   readonly interrupted: boolean;
 }
 
-/** Verifies. What differs or fails is told in events, and counted. Throws `unknown-task` and errors of store and record. */
+/**
+ * Verifies. What differs or fails is told in events, and counted. Throws `unknown-task`, `unknown-sandbox`,
+ * `sandbox-unavailable`, and errors of store and record.
+ */
 export async function verify(plan: Plan, options: VerifyOptions): Promise<VerifyResult> {
   const startedMs = performance.now();
   const { record, store, onEvent: emit = () => {} } = options;
   const stop = options.signal ?? new AbortController().signal;
+  const sandboxFor = await sandboxes(options.sandbox);
   const { of, chosen, seed } = await choose(plan, options);
   const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), chosen.length));
   const names = chosen.map(({ task }) => task);
@@ -95,7 +101,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
         executor,
         host: thisHost(),
         checks: new InputChecks(record, store),
-        sandbox: options.sandbox,
+        sandboxFor,
         stop,
         kill: options.kill ?? new AbortController().signal,
         logs,
@@ -183,6 +189,18 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
         return again satisfies never;
     }
   }
+}
+
+/** Opens each sandbox once. `demanded` is opened at once, and is the one for all. */
+async function sandboxes(demanded: string | undefined): Promise<AgainContext["sandboxFor"]> {
+  const opened = new Map<string, Promise<Sandbox>>();
+  const open = (kind: string) => {
+    const sandbox = opened.get(kind) ?? openSandbox(kind);
+    opened.set(kind, sandbox);
+    return sandbox;
+  };
+  if (demanded !== undefined) await open(demanded);
+  return (isolation) => open(demanded ?? isolation);
 }
 
 /** Keeps others from taking the scratch folder for a dead one's. Returns what lets go of it. */
