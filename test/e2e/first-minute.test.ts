@@ -40,9 +40,10 @@ test("init, run, run again, change, look: the first minute", async (t) => {
   assert.equal((await here.done(["diff", "3"])).trim(), "no difference");
 
   const path = (await here.done(["path", "report"])).trim();
-  assert.match(readFileSync(join(path, "report.md"), "utf8"), /^# Fruit\npear 3\napple 2\n/m);
+  assert.match(path, /\/report\.md$/, "with `produces` the path is that file's");
+  assert.match(readFileSync(path, "utf8"), /^# Fruit\npear 3\napple 2\n/m);
   assert.match(await here.done(["get", "report"]), /^report → report\.md\n$/);
-  assert.equal(here.read("report.md"), readFileSync(join(path, "report.md"), "utf8"));
+  assert.equal(here.read("report.md"), readFileSync(path, "utf8"));
   writeFileSync(join(here.dir, "report.md"), "mine"); // a copy is the user's own, and may be changed
   const refused = await here.alamode(["get", "report"]);
   assert.equal(refused.code, 2);
@@ -121,7 +122,7 @@ test("exec in dependency order from a shell loop makes the same as run, and is i
   };
   assert.deepEqual(await loop(), ["words", "count/apple", "count/pear", "count/plum", "report"]);
   assert.deepEqual(await loop(), []);
-  assert.equal(readFileSync(join((await here.done(["path", "report"])).trim(), "report.md"), "utf8"), REPORT);
+  assert.equal(readFileSync((await here.done(["path", "report"])).trim(), "utf8"), REPORT);
   assert.deepEqual(ranIn(await here.done(["run", "--json"])), [], "a run finds all done");
 });
 
