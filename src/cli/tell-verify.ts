@@ -32,7 +32,7 @@ export function startTellingVerify({ json, stored, tasks, flags }: TellingVerify
   const stream = json ? process.stderr : process.stdout;
   const mixed = json && process.stdout.isTTY === true;
   const live = isLive(stream) && !mixed;
-  const words = { paint: paintFor(stream), flags, stored, columns: nameColumns(tasks) };
+  const words = { paint: paintFor(stream), flags, stored, cwd: process.cwd(), columns: nameColumns(tasks) };
   const running = new Map<string, { since: number; sizeBytes?: number }>();
   const progress = { done: 0, outputs: 0 };
   const stop = new AbortController();

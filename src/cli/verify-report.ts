@@ -2,13 +2,26 @@
 import type { Difference, FirstDifference } from "../engine/verify-compare.ts";
 import type { Differences, VerifyEvent } from "../engine/verify-events.ts";
 import type { Reproducibility } from "../record/types.ts";
-import { bytes, count, duration, indent, pad, roughly, shellWord, table, visible } from "./format.ts";
+import {
+  bytes,
+  count,
+  duration,
+  herePath,
+  indent,
+  pad,
+  roughly,
+  shellWord,
+  table,
+  visible,
+} from "./format.ts";
 import { failureBlock, type Paint, warningLines } from "./report.ts";
 
 export interface VerifyWords {
   readonly paint: Paint;
   /** Flags to repeat in the commands that are shown, each followed by a blank. */
   readonly flags: string;
+  /** Paths are shown as seen from this folder. */
+  readonly cwd: string;
   /** For the names of tasks. */
   readonly columns: number;
   /** Whether what the store holds is hashed, and no command run. */
@@ -40,15 +53,12 @@ export function verifyLines(event: VerifyEvent, words: VerifyWords): string[] {
       return [`${paint.warn("?")} ${visible(event.task)} cannot be verified: ${event.because}`];
     case "stored.damaged":
       return [
-        `${paint.bad("✗")} ${visible(event.task)} was changed in the store${event.because === undefined ? "" : `: ${event.because}`}`,
-        `  lies at  outputs/${event.location}`,
+        `${paint.bad("✗")} ${visible(event.task)} was changed since it was recorded${event.because === undefined ? "" : `: ${event.because}`}`,
+        `  lies at  ${event.path === undefined ? event.location : herePath(event.path, words.cwd)}`,
         ...differenceLines(event.differences),
       ];
     case "stored.lost":
-      return [
-        `${paint.bad("✗")} ${visible(event.task)} is gone from the store`,
-        `  lay at   outputs/${event.location}`,
-      ];
+      return [`${paint.bad("✗")} ${visible(event.task)} is gone from the store (${event.location})`];
     case "stored.unreadable":
       return [`${paint.bad("✗")} ${visible(event.task)} cannot be read: ${event.because}`];
     case "task.stale":

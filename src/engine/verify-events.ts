@@ -60,6 +60,8 @@ export type VerifyEvent =
   | (About & {
       readonly event: "stored.damaged";
       readonly location: Location;
+      /** Absolute path of what lies there, which for data read in place is elsewhere. Absent where that cannot be told. */
+      readonly path?: string;
       readonly treeDigest: TreeDigest;
       /** Absent where what lies there is no tree: `because` says why. */
       readonly found?: TreeDigest;

@@ -92,10 +92,12 @@ export async function verifyStored(options: VerifyStoredOptions): Promise<Verify
     await record.mark(id, "damaged");
     const differences =
       found === undefined ? [] : treeDifferences(decodeTree(await record.tree(treeDigest)), found.tree);
+    const path = await store.stage(location).catch(() => undefined); // a link that leads nowhere, say
     emit({
       event: "stored.damaged",
       ...about,
       location,
+      ...(path === undefined ? {} : { path }),
       treeDigest,
       ...(found === undefined ? {} : { found: found.digest }),
       ...(because === undefined ? {} : { because }),

@@ -84,7 +84,7 @@ test("stored bytes that were changed are named, not used, and made again", async
   assert.equal(code, 1, "no pipeline is needed");
   assert.match(
     stdout,
-    /^✗ copy was changed in the store\n {2}lies at {2}outputs\/..\/[0-9a-f]{64}\n {4}changed {2}the output {2}other bytes, 2 as before$/m,
+    /^✗ copy was changed since it was recorded\n {2}lies at {2}\.alamode\/outputs\/..\/[0-9a-f]{64}\n {4}changed {2}the output {2}other bytes, 2 as before$/m,
   );
   assert.match(
     stdout,

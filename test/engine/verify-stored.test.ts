@@ -8,6 +8,8 @@ import { test } from "node:test";
 import type { VerifyResult } from "../../src/engine/verify.ts";
 import type { VerifyEvent } from "../../src/engine/verify-events.ts";
 import { type VerifyStoredOptions, verifyStored } from "../../src/engine/verify-stored.ts";
+import { Dag } from "../../src/plan/dag.ts";
+import { source } from "../../src/plan/source-task.ts";
 import type { Plan } from "../../src/plan/types.ts";
 import { openFolderStore } from "../../src/store/folder.ts";
 import { removeTree } from "../../src/store/remove.ts";
@@ -242,4 +244,23 @@ test("a stop leaves the rest, and marks nothing", async (t) => {
   stop.abort();
   const told = await stored(rig, plan, { signal: stop.signal });
   assert.deepEqual({ interrupted: told.interrupted, left: told.left }, { interrupted: true, left: 2 });
+});
+
+test("data that is read in place is hashed where it lies", async (t) => {
+  const rig = await openRig(t);
+  const file = join(rig.dir, "raw.txt");
+  writeFileSync(file, "data\n");
+  const dag = new Dag();
+  const raw = dag.task("raw", source(file, { inPlace: true }));
+  dag.task("copy", { command: "cat inputs/raw > $OUTPUT" }).after(raw);
+  const placed = dag.encode();
+  await rig.run(placed);
+  assert.equal((await stored(rig, placed)).same, 2);
+  writeFileSync(file, "date\n");
+  const [event] = (await stored(rig, placed)).of("stored.damaged");
+  assert.equal(event?.path, file);
+  assert.deepEqual(event?.differences.shown, [
+    { kind: "changed", path: "", how: "other bytes, 5 as before", content: true },
+  ]);
+  assert.equal(readFileSync(file, "utf8"), "date\n", "it is nobody's to mend");
 });
