@@ -52,9 +52,8 @@ async function run(pipeline: string, env: Env = {}) {
   return { ran, reused, failed, names: names.sort() };
 }
 
-async function outputFile(pipeline: string, task: string, name: string, env: Env = {}): Promise<Buffer> {
-  const folder = (await alamode("path", pipeline, [task], env)).trim();
-  return readFileSync(join(resolve(root, folder), name));
+async function outputFile(pipeline: string, task: string, env: Env = {}): Promise<Buffer> {
+  return readFileSync(resolve(root, (await alamode("path", pipeline, [task], env)).trim()));
 }
 
 /** Width and height, from the first chunk of a PNG. */
@@ -76,8 +75,8 @@ test("the collage is made once, then reused, then made again where the blur chan
   assert.deepEqual(await run(collage, strong), { ran: 2, reused: 2, failed: 0, names: ["blur", "collage"] });
   assert.deepEqual(await run(collage), { ran: 0, reused: 4, failed: 0, names: [] });
 
-  const first = await outputFile(collage, "collage", "collage.png");
-  const second = await outputFile(collage, "collage", "collage.png", strong);
+  const first = await outputFile(collage, "collage");
+  const second = await outputFile(collage, "collage", strong);
   assert.deepEqual(pngSize(first), [1600, 1052]);
   assert.deepEqual(pngSize(second), [1600, 1052]);
   assert.ok(!first.equals(second));
@@ -111,8 +110,8 @@ test("the weather report has the numbers of the data", { skip: noPython }, async
     .split("\n")
     .slice(1)
     .map((line) => line.split(","));
-  const { years } = JSON.parse((await outputFile(weather, "aggregate", "weather.json")).toString());
-  const report = (await outputFile(weather, "report", "report.html")).toString();
+  const { years } = JSON.parse((await outputFile(weather, "aggregate")).toString());
+  const report = (await outputFile(weather, "report")).toString();
   for (const year of ["2012", "2013", "2014", "2015"]) {
     const own = days.filter(([date]) => date!.startsWith(year));
     const tenths = own.reduce((sum, [, rain]) => sum + Math.round(Number(rain) * 10), 0);
@@ -157,7 +156,7 @@ test("the demo does what it says, and its pictures have the same bytes as those 
   assert.equal(pictures.length, 2);
   for (const [, blur, path] of pictures) {
     await run(collage, { BLUR: blur });
-    const elsewhere = await outputFile(collage, "collage", "collage.png", { BLUR: blur });
+    const elsewhere = await outputFile(collage, "collage", { BLUR: blur });
     assert.ok(readFileSync(resolve(root, path!)).equals(elsewhere), `blurred by ${blur}`);
   }
 });
