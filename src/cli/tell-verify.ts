@@ -5,7 +5,7 @@ import type { VerifyEvent } from "../engine/verify-events.ts";
 import { clip } from "../plan/clip.ts";
 import { whenUnread } from "./stdout.ts";
 import { progressText, verifyLines } from "./verify-report.ts";
-import { isLive, nameColumns, paintFor } from "./view.ts";
+import { columnsOf, isLive, nameColumns, paintFor } from "./view.ts";
 
 const REDRAW_MS = 250;
 /** So many stale ones are told to people; the count of all is in the last line. */
@@ -47,7 +47,7 @@ export function startTellingVerify({ json, stored, tasks, flags }: TellingVerify
   function draw(): void {
     if (running.size === 0) return;
     const text = progressText(running, progress, Date.now());
-    stream.write(`\r\x1b[K${words.paint.dim(clip(text, (stream.columns ?? 80) - 1))}`);
+    stream.write(`\r\x1b[K${words.paint.dim(clip(text, columnsOf(stream) - 1))}`);
     drawn = true;
   }
   function say(...lines: string[]): void {
