@@ -4,7 +4,7 @@ import { type OutputId, specOf } from "../plan/types.ts";
 import { weakest } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
 import type { SealedTree, TreeDigest } from "../store/types.ts";
-import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step.ts";
+import { digestsOf, isolationOf, madeOutput, type StepContext, type StepRequest } from "./step.ts";
 
 /** What a command left behind. */
 export interface Finished {
@@ -47,7 +47,7 @@ export async function commitStep(
     read[name] = { output, treeDigest };
   }
   const isolation = weakest([
-    context.sandbox.isolation,
+    isolationOf(context, request),
     ...Object.values(inputs).map((input) => input.isolation),
   ]);
   const endedAt = Date.now();

@@ -37,7 +37,7 @@ export interface TaskOptions {
   /** Names, or patterns with `*`, of the caller's variables handed to the step. */
   readonly pass: readonly string[];
   /** Where the data of a source task is to be had. */
-  readonly place: Place | undefined;
+  readonly place?: Place;
 }
 
 const KNOWN_OPTIONS = ["retries", "backoff", "timeout", "pass"];
@@ -148,8 +148,9 @@ function isJson(text: string): boolean {
 export function optionsOf(plan: Plan, name: string): TaskOptions {
   const all = plan.meta["options"];
   const raw = isMap(all) ? all[name] : undefined;
-  const place = placeOf(plan, name);
-  if (raw === undefined) return { retries: 0, backoffMs: 1000, timeoutMs: undefined, pass: [], place };
+  const found = placeOf(plan, name);
+  const place = found === undefined ? {} : { place: found };
+  if (raw === undefined) return { retries: 0, backoffMs: 1000, timeoutMs: undefined, pass: [], ...place };
   const fail = (what: string, hint: string): never => {
     throw new AlamodeError("bad-options", `options of task "${name}": ${what}`, { hint });
   };
@@ -180,7 +181,7 @@ export function optionsOf(plan: Plan, name: string): TaskOptions {
     backoffMs: duration("backoff", 1000) as number,
     timeoutMs: duration("timeout", undefined),
     pass: pass as readonly string[],
-    place,
+    ...place,
   };
 }
 

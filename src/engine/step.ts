@@ -3,11 +3,13 @@
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import type { OutputId, PlanTask } from "../plan/types.ts";
+import { DATA } from "../record/isolation.ts";
 import type {
   Execution,
   ExecutionId,
   Failure,
   Holder,
+  Isolation,
   RecordDb,
   Resources,
   RunId,
@@ -22,6 +24,7 @@ import { engineFailure, explain } from "./failure.ts";
 import type { Host } from "./host.ts";
 import type { InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
+import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import type { Runnable, TaskOptions } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
@@ -79,6 +82,8 @@ export type StepOutcome =
   | {
       readonly kind: "ran";
       readonly success: Success;
+      /** What stands for the output where that is another: what was made again did not take its place. */
+      readonly stands?: Success;
       readonly attempt: number;
       readonly durationMs: number;
     }
@@ -90,11 +95,13 @@ export type StepOutcome =
   | { readonly kind: "expanded"; readonly expansion: Success; readonly ran: boolean }
   | { readonly kind: "held"; readonly holder: Holder }
   | { readonly kind: "failed"; readonly failure: TaskFailure; readonly execution: ExecutionId }
-  /** An input's bytes are gone or changed; its success is marked. */
-  | { readonly kind: "input-lost"; readonly output: OutputId };
+  /** Bytes of inputs are gone or changed, and their successes marked; or the inputs are stale, or were remade otherwise. */
+  | { readonly kind: "input-lost"; readonly outputs: readonly OutputId[] };
 
 /** Takes one step. Troubles of the engine's own surroundings (full disk, no descriptors) are failures too. Throws `lease-lost`. */
 export async function takeStep(context: StepContext, request: StepRequest): Promise<StepOutcome> {
+  const outdated = await outdatedOf(context.record, Object.values(request.inputs));
+  if (outdated.size > 0) return { kind: "input-lost", outputs: [...outdated] };
   const path = request.runnable.env["PATH"] ?? request.passed["PATH"] ?? context.path;
   const resolvedKey =
     request.expansion?.resolvedKey ?? resolvedKeyOf(request.planTask, digestsOf(request.inputs));
@@ -106,7 +113,7 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
     attempt: request.attempt,
     slot: request.slot,
     executor: context.executor.name,
-    isolation: context.sandbox.isolation,
+    isolation: isolationOf(context, request),
     path,
     resolvedKey,
     force: request.force,
@@ -197,7 +204,9 @@ class Step {
         ...this.#logName(),
       });
       await clearSlot(slot);
-      return { kind: "ran", success, attempt, durationMs: performance.now() - this.#startedMs };
+      const stands = success.state === "current" ? undefined : await this.#standing(success.output);
+      const durationMs = performance.now() - this.#startedMs;
+      return { kind: "ran", success, attempt, durationMs, ...(stands ? { stands } : {}) };
     } catch (error) {
       const failure = engineFailure(error);
       if (failure === undefined || (error instanceof AlamodeError && error.code === "lease-lost"))
@@ -218,17 +227,26 @@ class Step {
     await executor.endLeftovers(slot, `${run}/${execution}`, waiting, stop);
   }
 
-  /** Promise 10, before: an input that is not as it was committed is not read. */
+  async #standing(output: OutputId): Promise<Success | undefined> {
+    return (await this.#context.record.successes([output])).get(output);
+  }
+
+  /** Promise 10, before: inputs that are not as they were committed are not read. All of them are looked at. */
   async #lostInput(): Promise<StepOutcome | undefined> {
-    for (const [name, success] of Object.entries(this.#request.inputs)) {
+    const { inputs, task } = this.#request;
+    const outputs = new Set<OutputId>();
+    let failure: Failure | undefined;
+    for (const [name, success] of Object.entries(inputs)) {
+      if (outputs.has(success.output)) continue;
       const found = await this.#context.checks.before(success);
       if (found === undefined) continue;
-      await this.#fail({ kind: "input-damaged", message: `its input "${name}" ${found}` });
-      const { task } = this.#request;
+      outputs.add(success.output);
+      failure ??= { kind: "input-damaged", message: `its input "${name}" ${found}` };
       this.#context.warn("input-lost", `its input "${name}" ${found}, so that is made again first`, task);
-      return { kind: "input-lost", output: success.output };
     }
-    return undefined;
+    if (failure === undefined) return undefined;
+    await this.#fail(failure);
+    return { kind: "input-lost", outputs: [...outputs] };
   }
 
   async #execute({ cwd, env }: Staged, inputs: readonly string[]): Promise<Ended> {
@@ -352,6 +370,11 @@ class Step {
 /** What a step commits. */
 export function madeOutput({ expansion, planTask }: StepRequest): OutputId {
   return expansion?.output ?? planTask.output;
+}
+
+/** What shuts the step in: what is not run needs nothing. */
+export function isolationOf({ sandbox }: StepContext, { runnable }: StepRequest): Isolation {
+  return runnable.source === undefined ? sandbox.isolation : DATA;
 }
 
 /** Dependency name → tree digest. */

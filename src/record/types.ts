@@ -10,7 +10,7 @@ export type ExecutionId = string;
 /** Milliseconds since 1970-01-01T00:00:00Z. */
 export type Millis = number;
 
-/** `none` < `bubblewrap` < `container:<image digest>`. */
+/** `none` < `bubblewrap` < `container:<image digest>`; `data`, where nothing was run, is as good as any. */
 export type Isolation = string;
 
 /**

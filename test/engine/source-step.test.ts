@@ -20,6 +20,7 @@ import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
+import { openSandbox } from "../../src/engine/sandbox/open.ts";
 import { Dag } from "../../src/plan/dag.ts";
 import { loadPlan } from "../../src/plan/load.ts";
 import { type SourceSpec, source } from "../../src/plan/source-task.ts";
@@ -244,6 +245,24 @@ test("in place: links are refused, for what is behind them could change unseen",
   await rig.run(plan);
   assert.equal(await rig.place(plan, "raw"), join(rig.dir, "other"));
   assert.equal(readlinkSync(join(rig.dir, "current")), "other");
+});
+
+test("data that is had is not had again for the sake of a sandbox", async (t) => {
+  const unavailable = await openSandbox("bubblewrap").then(
+    () => undefined,
+    (error: Error) => error.message,
+  );
+  if (unavailable !== undefined) return t.skip(unavailable);
+  const rig = await openRig(t);
+  build(rig, { "data/a": "a", "ref/b": "b" });
+  const dag = new Dag();
+  const raw = dag.task("raw", source("data"));
+  const ref = dag.task("ref", source("ref", { inPlace: true }));
+  dag.task("read", { command: "cat inputs/raw/a inputs/ref/b > $OUTPUT" }).after(raw, ref);
+  const plan = dag.encode();
+  assert.equal((await rig.run(plan)).counts.ran, 3);
+  assert.deepEqual((await rig.run(plan, { sandbox: "bubblewrap" })).ranTasks, ["read"]);
+  assert.equal(await rig.text(plan, "read"), "ab");
 });
 
 /** A server on this machine that answers as told. */

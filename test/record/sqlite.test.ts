@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import type { AlamodeError } from "../../src/errors.ts";
-import { isolationSuffices } from "../../src/record/isolation.ts";
+import { isolationSuffices, weakest } from "../../src/record/isolation.ts";
 import { networkFileSystem } from "../../src/record/network-file-system.ts";
 import { SCHEMA_VERSION } from "../../src/record/schema.ts";
 import { openSqliteRecord } from "../../src/record/sqlite.ts";
@@ -183,6 +183,11 @@ test("isolation is ordered, and a container counts only under its image", () => 
       assert.equal(isolationSuffices(have, want), i >= j, `${have} for ${want}`);
   }
   assert.equal(isolationSuffices("container:abc", "container:def"), false);
+  for (const other of order) {
+    assert.ok(isolationSuffices("data", other), `data is as good as ${other}`);
+    assert.equal(weakest(["data", other]), other);
+    assert.equal(weakest([other, "data"]), other);
+  }
 });
 
 async function refusal(promise: Promise<unknown>): Promise<AlamodeError> {
