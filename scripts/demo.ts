@@ -56,8 +56,8 @@ async function main(): Promise<void> {
   const first = await outputOf("collage");
 
   say("", "Look at the pictures:", "");
-  say(`  blurred by 10   ${here(join(first, "collage.png"))}`);
-  say(`  blurred by 30   ${here(join(strong, "collage.png"))}`);
+  say(`  blurred by 10   ${here(first)}`);
+  say(`  blurred by 30   ${here(strong)}`);
   say("", "Next: change a colour in examples/collage/steps/collage.mts, and ask again what would run:", "");
   const places = `--store ${here(folder)} --record ${here(record)}`;
   say(`  node_modules/.bin/node dist/cli/main.js status -f ${pipeline} ${places}`);
