@@ -4,7 +4,8 @@ import { type OutputId, specOf } from "../plan/types.ts";
 import { weakest } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
 import type { SealedTree, TreeDigest } from "../store/types.ts";
-import { digestsOf, isolationOf, madeOutput, type StepContext, type StepRequest } from "./step.ts";
+import { isolationOf } from "./source-step.ts";
+import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step.ts";
 
 /** What a command left behind. */
 export interface Finished {

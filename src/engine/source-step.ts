@@ -7,16 +7,18 @@ import { AlamodeError, errnoOf } from "../errors.ts";
 import { fetchUrl, shownUrl } from "../plan/fetch-url.ts";
 import { movedPlace, type Place } from "../plan/places.ts";
 import { cachedDigests, sourceFile } from "../plan/sources.ts";
+import { DATA } from "../record/isolation.ts";
+import type { Isolation } from "../record/types.ts";
 import { Turn } from "../store/turn.ts";
 import type { SealedTree, Store } from "../store/types.ts";
+import type { StepContext, StepRequest } from "./step.ts";
 
-export interface SourceRequest {
+interface SourceRequest {
   readonly task: string;
   /** Relative path → sha256 (64 hex); "" is a lone file. */
   readonly source: Readonly<Record<string, string>>;
   readonly place: Place | undefined;
   readonly store: Store;
-  /** Absolute path at which nothing lies yet. */
   readonly top: string;
   readonly signal: AbortSignal;
 }
@@ -24,12 +26,25 @@ export interface SourceRequest {
 /** A larger file is copied while other work goes on. */
 const SMALL_BYTES = 1024 * 1024;
 
+/** What shuts a step in: what is not run needs nothing. */
+export function isolationOf({ sandbox }: StepContext, { runnable }: StepRequest): Isolation {
+  return runnable.source === undefined ? sandbox.isolation : DATA;
+}
+
 /**
- * Makes and seals a source task's output. Throws `source-changed` where the content is another by now, `source-unavailable` where
+ * Makes and seals a source task's output at `top`, where nothing lies yet, or leaves it where it is. Throws `source-changed` where the content is another by now, `source-unavailable` where
  * there is none, `fetch-failed`, the signal's reason, and what the store throws.
  */
-export async function makeSource(request: SourceRequest): Promise<SealedTree> {
-  const { store, source, place, top, signal } = request;
+export async function makeSource(
+  { store, stop, kill }: StepContext,
+  { task, runnable, options }: StepRequest,
+  top: string,
+): Promise<SealedTree> {
+  const { place, timeoutMs } = options;
+  const timeout = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)];
+  const signal = AbortSignal.any([stop, kill, ...timeout]);
+  const source = runnable.source ?? {};
+  const request = { task, source, place, store, top, signal };
   if (place !== undefined && "path" in place) {
     const sealed = await leaveInPlace(place.path, request);
     return asPlanned(sealed, request);

@@ -3,13 +3,11 @@
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import type { OutputId, PlanTask } from "../plan/types.ts";
-import { DATA } from "../record/isolation.ts";
 import type {
   Execution,
   ExecutionId,
   Failure,
   Holder,
-  Isolation,
   RecordDb,
   Resources,
   RunId,
@@ -29,7 +27,7 @@ import { resolvedKeyOf } from "./resolved-key.ts";
 import type { Runnable, TaskOptions } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { clearSlot, keepSlot } from "./slot.ts";
-import { makeSource } from "./source-step.ts";
+import { isolationOf, makeSource } from "./source-step.ts";
 import { missingOutput, type Staged, stageStep } from "./staging.ts";
 
 /** How many lines of the log a failure shows. */
@@ -192,7 +190,10 @@ class Step {
         const ended = await this.#execute(staged, Object.values(paths));
         const failure = (await this.#changedInput()) ?? this.#judge(staged, ended);
         if (failure) return await this.#fail(failure);
-      } else sealed = await this.#makeSource(runnable.source, staged.top);
+      } else {
+        this.#context.started(this.#request, this.#log.path);
+        sealed = await makeSource(this.#context, this.#request, staged.top);
+      }
 
       const success = await commitStep(this.#context, this.#request, {
         token: this.#token,
@@ -282,16 +283,6 @@ class Step {
     }
   }
 
-  /** A task that is data: no command runs. */
-  #makeSource(source: Readonly<Record<string, string>>, top: string): Promise<SealedTree> {
-    const { store, stop, kill } = this.#context;
-    const { task, options } = this.#request;
-    this.#context.started(this.#request, this.#log.path);
-    const timeout = options.timeoutMs === undefined ? [] : [AbortSignal.timeout(options.timeoutMs)];
-    const signal = AbortSignal.any([stop, kill, ...timeout]);
-    return makeSource({ task, source, place: options.place, store, top, signal });
-  }
-
   /** Promise 10, after: what it changed is marked, whatever else it did. */
   async #changedInput(): Promise<Failure | undefined> {
     for (const [name, success] of Object.entries(this.#request.inputs)) {
@@ -370,11 +361,6 @@ class Step {
 /** What a step commits. */
 export function madeOutput({ expansion, planTask }: StepRequest): OutputId {
   return expansion?.output ?? planTask.output;
-}
-
-/** What shuts the step in: what is not run needs nothing. */
-export function isolationOf({ sandbox }: StepContext, { runnable }: StepRequest): Isolation {
-  return runnable.source === undefined ? sandbox.isolation : DATA;
 }
 
 /** Dependency name → tree digest. */
