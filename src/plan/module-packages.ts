@@ -49,7 +49,7 @@ const LOCK_FILES = ["npm-shrinkwrap.json", "package-lock.json"];
 
 /** One look at the packages around a module; nothing is read twice. */
 export class Packages {
-  /** Absolute paths of what was read: package.json and lock files. */
+  /** Absolute paths of what was looked for: package.json and lock files. */
   readonly files = new Set<string>();
   readonly #manifests = new Map<string, Record<string, unknown>>();
   readonly #locks = new Map<string, Readonly<Record<string, LockEntry>> | undefined>();
@@ -156,7 +156,9 @@ export class Packages {
 
   #lock(root: string): Readonly<Record<string, LockEntry>> | undefined {
     if (this.#locks.has(root)) return this.#locks.get(root);
-    const file = LOCK_FILES.map((name) => join(root, name)).find(existsSync);
+    const places = LOCK_FILES.map((name) => join(root, name));
+    for (const place of places) this.files.add(place);
+    const file = places.find(existsSync);
     const packages = file === undefined ? undefined : this.#json(file)["packages"];
     if (file !== undefined && packages === undefined) {
       throw new AlamodeError("old-lock-file", `${file} is of a form that npm wrote before version 7.`, {

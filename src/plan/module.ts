@@ -113,7 +113,7 @@ function read(file: string): Seen {
     const same = before?.code.module === found.code.module && before.code.bundle === found.code.bundle;
     const settled = [...found.stamps.keys()].every((path) => {
       const stats = statSync(path, { throwIfNoEntry: false });
-      return stats !== undefined && Math.max(stats.mtimeMs, stats.ctimeMs) < startedMs - SETTLED_MS;
+      return stats === undefined || Math.max(stats.mtimeMs, stats.ctimeMs) < startedMs - SETTLED_MS;
     });
     if (same || settled) return found;
     before = found;
