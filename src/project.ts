@@ -20,6 +20,8 @@ export interface Settings {
   readonly keepGoing?: boolean;
   /** How commands are shut in: `none` or `bubblewrap`. Results made with less are not reused. */
   readonly sandbox?: string;
+  /** Where data that is read in place lies on this machine: `{ "/shared/ref": "/mnt/ref" }`. ALAMODE_PLACES wins. */
+  readonly places?: Readonly<Record<string, string>>;
 }
 
 /** Absolute paths. */

@@ -1,6 +1,7 @@
 // What nearly every command begins with: settings, places, and the opened store and record.
 import { existsSync } from "node:fs";
 import { AlamodeError } from "../errors.ts";
+import { setMovedPlaces } from "../plan/places.ts";
 import { locate, openRecord, openStore, type Places, type Settings } from "../project.ts";
 import type { RecordDb } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
@@ -39,6 +40,7 @@ export interface Context extends Places {
 export async function contextOf(options: CommonOptions): Promise<Context> {
   const cwd = process.cwd();
   const settings = await loadSettings(cwd);
+  if (settings.places !== undefined) setMovedPlaces(settings.places);
   const { store, record } = options;
   const flags = [
     ["-f", options.file],

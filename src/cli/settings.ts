@@ -1,6 +1,6 @@
 // alamode.config.ts: what a project says once, so that nobody has to say it at each call.
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
 import { CONFIG_FILE, findProject } from "../plan/project-folder.ts";
@@ -16,6 +16,7 @@ const KINDS = {
   path: "text",
   keepGoing: "true or false",
   sandbox: "text",
+  places: "a map of absolute paths, each to where that is on this machine",
 } as const satisfies Record<keyof Settings, string>;
 
 /** The settings of the project that `cwd` is in; {} where there is no file. Throws `bad-settings`. */
@@ -52,11 +53,20 @@ function check(file: string, key: string, value: unknown): void {
       ? typeof value === "string" && value !== ""
       : kind === "a number"
         ? Number.isSafeInteger(value) && (value as number) > 0
-        : typeof value === "boolean";
+        : kind === "true or false"
+          ? typeof value === "boolean"
+          : isMapOfPaths(value);
   if (!right) {
     const wanted = kind === "a number" ? "a whole number of at least 1" : kind;
     throw new AlamodeError("bad-settings", `${file}: ${key} must be ${wanted}`, {
       hint: `It is ${JSON.stringify(value)}.`,
     });
   }
+}
+
+function isMapOfPaths(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.entries(value)
+    .flat()
+    .every((path) => typeof path === "string" && isAbsolute(path));
 }

@@ -45,6 +45,7 @@ test("unknown and wrong settings are errors that say what is right", async (t) =
     ["export default { jobs: 0 };", /jobs must be a whole number of at least 1/, /It is 0\./],
     ["export default { keepGoing: 'yes' };", /keepGoing must be true or false/, /"yes"/],
     ["export default { store: 7 };", /store must be text/, /7/],
+    ["export default { places: { '/ref': 'mnt' } };", /places must be a map of absolute paths/, /mnt/],
     ["export const jobs = 3;", /no default export/, /export default/],
   ];
   for (const [content, message, hint] of wrong) {
