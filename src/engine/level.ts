@@ -13,6 +13,7 @@ import type { RunEvent, TaskFailure } from "./events.ts";
 import { expansionKey, expansionOutput, MAX_DEPTH, readExpansion } from "./expansion.ts";
 import { cutOffNow, decideNow, type FactSource, firstThere } from "./facts.ts";
 import { engineFailure } from "./failure.ts";
+import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import type { FailedTask } from "./run.ts";
 import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
@@ -126,7 +127,8 @@ class Level {
     const outcome = await takeStep(context, request);
     if (outcome.kind === "ran") committed({ task: request.task, success: outcome.success, startedAt });
     if (expansion === undefined || (outcome.kind !== "ran" && outcome.kind !== "reused")) return outcome;
-    return { kind: "expanded", expansion: outcome.success, ran: outcome.kind === "ran" };
+    const ran = outcome.kind === "ran";
+    return { kind: "expanded", expansion: (ran && outcome.stands) || outcome.success, ran };
   }
 
   /** A plan that this expander wrote before, or another that read the same. */
@@ -235,6 +237,10 @@ class Level {
     const { plan, graph, work } = this.#request;
     const more = await decideNow(plan, graph, [node], this.#shared.source, { inputsOnly: true });
     work.add(more);
+    for (const same of more.same) {
+      const success = more.done.get(same)!;
+      this.#tell(same, "done", { outcome: { kind: "same", success } });
+    }
     return { due: more.due.keys(), done: more.done };
   }
 
@@ -243,9 +249,13 @@ class Level {
     success: (node: number) => Success,
   ): Promise<ReadonlyMap<number, Success>> {
     const { plan, graph, work, force } = this.#request;
-    const due = new Map(nodes.map((node) => [node, work.cause(node)]));
     const inputs = nodes.flatMap((node) => [...graph.inputs(node)]);
     const done = new Map(inputs.map((input) => [input, success(input)]));
+    const outdated = await outdatedOf(this.#shared.source.record, done.values());
+    const upToDate = nodes.filter((node) =>
+      graph.inputs(node).every((input) => !outdated.has(graph.outputs[input]!)),
+    );
+    const due = new Map(upToDate.map((node) => [node, work.cause(node)]));
     const found = await cutOffNow(plan, graph, { due, done }, this.#shared.source, force);
     return new Map(found.same.map((node) => [node, found.done.get(node)!]));
   }

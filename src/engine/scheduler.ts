@@ -197,6 +197,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     const entry = entries.get(node)!;
     switch (outcome.kind) {
       case "ran":
+        return finished(node, outcome.stands ?? outcome.success, outcome);
       case "same":
       case "reused":
         return finished(node, outcome.success, outcome);
@@ -219,7 +220,9 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
           };
           return failed(node, { kind: "failed", failure, execution: "" });
         }
-        const lost = [...graph.inputs(node)].filter((input) => graph.outputs[input]! === outcome.output);
+        const lost = [...graph.inputs(node)].filter((input) =>
+          outcome.outputs.includes(graph.outputs[input]!),
+        );
         entry.state = "waiting";
         return Promise.all(lost.map(request.again)).then((decisions) => {
           for (const { due, done } of decisions) add(due, done);

@@ -25,7 +25,9 @@ export type Reason =
   | { readonly kind: "failed"; readonly execution: ExecutionId; readonly message: string }
   | { readonly kind: "lost" }
   | { readonly kind: "damaged"; readonly path: string }
-  | { readonly kind: "stale" };
+  | { readonly kind: "stale" }
+  /** It is done, and asked to be run again. */
+  | { readonly kind: "forced" };
 
 export interface Due {
   readonly task: string;
@@ -57,6 +59,8 @@ export interface StatusOptions {
   readonly record: RecordDb;
   readonly store: Store;
   readonly goals?: readonly string[];
+  /** As for `run`: tasks to run again though they are done. */
+  readonly force?: readonly string[];
   readonly pipeline?: string;
   readonly jobs?: number;
   /** As for `run`: results made with less do not count. */
@@ -71,7 +75,8 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
   const { isolation } = await openSandbox(options.sandbox ?? "none");
   const source = { record, store, host: thisHost(), mark: false, isolation };
-  const decision = await decideNow(plan, graph, goalNodes, source);
+  const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
+  const decision = await decideNow(plan, graph, goalNodes, source, { force });
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);
   const durations = await record.durations(tasks);
@@ -147,7 +152,9 @@ async function causeReasons(
       if (last?.outcome === "failure") {
         return [{ kind: "failed", execution: last.id, message: last.failure?.message ?? "failed" }];
       }
-      const [success] = await record.history(output);
+      const history = await record.history(output);
+      if (history.some(({ state }) => state === "current")) return [{ kind: "forced" }];
+      const [success] = history;
       if (success?.state === "lost") return [{ kind: "lost" }];
       if (success?.state === "damaged") return [{ kind: "damaged", path: "" }];
       if (explained) return [];

@@ -29,7 +29,12 @@ export class OtherRun {
   #gone = false;
 
   /** `prefix` is put before the command line, e.g. `unshare --pid --fork`. */
-  constructor(rig: Rig, plan: Plan, options: Asked = {}, prefix: readonly string[] = []) {
+  constructor(
+    rig: Pick<Rig, "dir" | "storeDir" | "recordFile">,
+    plan: Plan,
+    options: Asked = {},
+    prefix: readonly string[] = [],
+  ) {
     const file = join(rig.dir, `other${process.pid}-${++started}.dag`);
     writeFileSync(file, bencodePlan(plan));
     const request = JSON.stringify({ file, storeDir: rig.storeDir, recordFile: rig.recordFile, options });
@@ -59,11 +64,11 @@ export class OtherRun {
     return this.events.flatMap((event) => (event.event === "task.ran" ? [event.task] : []));
   }
 
-  /** Resolves to the first event of that name, past ones included. */
-  async tells<Name extends RunEvent["event"]>(name: Name): Promise<EventOf<Name>> {
+  /** Resolves to the `count`-th event of that name, past ones included. */
+  async tells<Name extends RunEvent["event"]>(name: Name, count = 1): Promise<EventOf<Name>> {
     for (;;) {
-      const event = this.events.find((told): told is EventOf<Name> => told.event === name);
-      if (event) return event;
+      const told = this.events.filter((event): event is EventOf<Name> => event.event === name);
+      if (told[count - 1]) return told[count - 1]!;
       if (this.#gone) throw new Error(`the other run ended without ${name}`);
       await new Promise<void>((resolve) => (this.#told = resolve));
     }

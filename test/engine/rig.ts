@@ -10,7 +10,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Bmap } from "../../src/bencode/types.ts";
 import type { RunEvent } from "../../src/engine/events.ts";
 import { type RunOptions, type RunResult, run } from "../../src/engine/run.ts";
-import { type Status, status } from "../../src/engine/status.ts";
+import { type Status, type StatusOptions, status } from "../../src/engine/status.ts";
 import { Dag } from "../../src/plan/dag.ts";
 import type { OutputId, Plan } from "../../src/plan/types.ts";
 import { openSqliteRecord } from "../../src/record/sqlite.ts";
@@ -42,10 +42,7 @@ export interface Rig {
   readonly store: Store;
   readonly record: RecordDb;
   run(plan: Plan, options?: Asked): Promise<Told>;
-  status(
-    plan: Plan,
-    options?: { readonly goals?: readonly string[]; readonly pipeline?: string },
-  ): Promise<Status>;
+  status(plan: Plan, options?: Omit<StatusOptions, "record" | "store">): Promise<Status>;
   /** What a task made, which is one file. */
   text(plan: Plan, task: string): Promise<string>;
   /** Absolute path of what stands for a task's output. */

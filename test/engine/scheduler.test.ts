@@ -173,7 +173,7 @@ test("an input whose bytes have gone is made again, and its dependent waits for 
     again: async (node) => ({ due: [node], done: new Map() }),
   });
   await quiet();
-  await steps.end("b", { kind: "input-lost", output: outputOf(pair, "a") });
+  await steps.end("b", { kind: "input-lost", outputs: [outputOf(pair, "a")] });
   assert.deepEqual(steps.running, ["a"]);
   await steps.end("a");
   assert.deepEqual(steps.running, ["b"]);
@@ -188,7 +188,7 @@ test("a lost input that somebody else has made again meanwhile is used as it is 
   const steps = new FakeSteps(pair, { again: async () => ({ due: [], done: new Map([[a, remade]]) }) });
   await quiet();
   await steps.end("a");
-  await steps.end("b", { kind: "input-lost", output: outputOf(pair, "a") });
+  await steps.end("b", { kind: "input-lost", outputs: [outputOf(pair, "a")] });
   assert.equal(steps.takes.at(-1)!.task, "b");
   assert.equal(steps.takes.at(-1)!.success(a).id, 99);
   await steps.end("b");
@@ -204,7 +204,7 @@ test("an input that is lost again and again fails its dependent in the end", asy
   await quiet();
   for (let losses = 0; losses < 4; losses++) {
     await steps.end("a");
-    await steps.end("b", { kind: "input-lost", output: outputOf(pair, "a") });
+    await steps.end("b", { kind: "input-lost", outputs: [outputOf(pair, "a")] });
   }
   assert.deepEqual(await steps.over, { a: "done", b: "failed" });
   const { outcome } = steps.changes.findLast(({ task }) => task === "b")!.details;
@@ -219,7 +219,7 @@ test("a retry does not start while its input is being made again", async () => {
   });
   await quiet();
   await steps.end("a");
-  await steps.end("c", { kind: "input-lost", output: outputOf(pair, "a") });
+  await steps.end("c", { kind: "input-lost", outputs: [outputOf(pair, "a")] });
   await steps.end("b", failure());
   assert.deepEqual(steps.running, ["a"]);
   await new Promise((resolve) => setTimeout(resolve, 1)); // at least one turn of timers: the retry's own has passed
@@ -240,7 +240,7 @@ test("a task whose retry waits is not tried again when its input's remaking fail
   });
   await quiet();
   await steps.end("a");
-  await steps.end("c", { kind: "input-lost", output: outputOf(pair, "a") });
+  await steps.end("c", { kind: "input-lost", outputs: [outputOf(pair, "a")] });
   await steps.end("b", failure());
   await steps.end("a", failure());
   assert.deepEqual(await steps.over, { a: "failed", b: "failed", c: "notStarted" });

@@ -21,10 +21,6 @@ export interface RunFlags extends SandboxOptions {
 const MOST_GOALS_SHOWN = 5;
 
 export async function runCommand(patterns: readonly string[], options: RunFlags): Promise<number> {
-  if (options.dryRun) {
-    const { statusCommand } = await import("./status.ts");
-    return statusCommand(patterns, options);
-  }
   if (options.force && patterns.length === 0) {
     throw new AlamodeError(
       "nothing-to-force",
@@ -33,6 +29,10 @@ export async function runCommand(patterns: readonly string[], options: RunFlags)
         hint: "Name them: alamode run --force blur, or all: alamode run --force '**'",
       },
     );
+  }
+  if (options.dryRun) {
+    const { statusCommand } = await import("./status.ts");
+    return statusCommand(patterns, options);
   }
   const context = await contextOf(options);
   const pipeline = await loadPipeline(context);

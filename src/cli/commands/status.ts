@@ -16,7 +16,11 @@ import { warn } from "../warn.ts";
 const ONE_BY_ONE = 12;
 const MOST_LINES = 40;
 
-export async function statusCommand(patterns: readonly string[], options: SandboxOptions): Promise<number> {
+export interface StatusFlags extends SandboxOptions {
+  readonly force?: boolean;
+}
+
+export async function statusCommand(patterns: readonly string[], options: StatusFlags): Promise<number> {
   const context = await contextOf(options);
   const { plan, name, warnings } = await loadPipeline(context);
   warn(warnings);
@@ -28,7 +32,7 @@ export async function statusCommand(patterns: readonly string[], options: Sandbo
       record,
       pipeline: name,
       ...sandboxOf(context, options),
-      ...(goals === undefined ? {} : { goals }),
+      ...(goals === undefined ? {} : { goals, ...(options.force ? { force: goals } : {}) }),
       ...(jobs === undefined ? {} : { jobs }),
     });
     process.stdout.write(options.json ? `${jsonDocument(found)}\n` : `${statusLines(found).join("\n")}\n`);
@@ -133,6 +137,8 @@ function reasonText(reason: Reason): string {
       return `was made, but was changed since${reason.path === "" ? "" : `: ${reason.path}`}`;
     case "stale":
       return "was made from inputs that have since been remade with other bytes";
+    case "forced":
+      return "is done, and runs again because --force says so";
     default:
       return reason satisfies never;
   }
