@@ -1,5 +1,5 @@
 // Data from outside as tasks: the spec names it by its content, so that a changed byte changes the ID, and another time, place
-// or server does not. Why it is as it is: docs/decisions/023-sources.md.
+// or server does not. Why it is as it is: docs/decisions/009-sources.md.
 import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { sortUtf8 } from "../bencode/order.ts";

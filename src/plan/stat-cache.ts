@@ -1,5 +1,5 @@
 // Digests of files that were read before, by what stat says of them, so that 100,000 unchanged files cost a stat each and
-// not a read. Only a cache: it may be removed at any time. Why it can be believed is in docs/decisions/023-sources.md.
+// not a read. Only a cache: it may be removed at any time. Why it can be believed is in docs/decisions/009-sources.md.
 import { type BigIntStats, mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";

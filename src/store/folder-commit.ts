@@ -11,7 +11,7 @@ import {
   symlinkSync,
   unlinkSync,
 } from "node:fs";
-import { basename, dirname } from "node:path";
+import { dirname } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
 import { hashTree } from "./hash.ts";
@@ -74,7 +74,7 @@ function leave(outputsDir: string, plain: Location, { path, stamps, ...sealed }:
   mkdirSync(dirname(place), { recursive: true });
   if (!linkInPlace(path, place)) throw occupied(place, sealed);
   const usual = `${outputsDir}/${plain}`;
-  if (lstatSync(usual, { throwIfNoEntry: false }) === undefined) symlinkSync(basename(place), usual);
+  if (lstatSync(usual, { throwIfNoEntry: false }) === undefined) symlinkSync(`../${location}`, usual);
   return { location, stamps };
 }
 
