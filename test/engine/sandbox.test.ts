@@ -6,6 +6,8 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { openSandbox } from "../../src/engine/sandbox/open.ts";
 import { AlamodeError } from "../../src/errors.ts";
+import { Dag } from "../../src/plan/dag.ts";
+import { module } from "../../src/plan/module.ts";
 import { openRig, outputOf, planOf, type Rig } from "./rig.ts";
 
 const why = await openSandbox("bubblewrap").then(
@@ -102,4 +104,20 @@ test("a sandbox that does not exist is told with those that do", async (t) => {
     assert.match(error.hint ?? "", /bubblewrap/);
     return true;
   });
+});
+
+sandboxed("a function as a task runs in it too, with the Node.js that runs the engine", async (rig) => {
+  writeFileSync(
+    join(rig.dir, "count.ts"),
+    'import { writeFileSync } from "node:fs";\nexport default ({ output }: { output: string }) => writeFileSync(output, "made\\n");\n',
+  );
+  const dag = new Dag();
+  dag.task("count", module("./count.ts", { from: rig.dir }));
+  const plan = dag.encode();
+  const told = await rig.run(plan, { sandbox });
+  assert.deepEqual(
+    told.failures.map(({ failure }) => failure.logTail),
+    [],
+  );
+  assert.equal(await rig.text(plan, "count"), "made\n");
 });

@@ -56,7 +56,7 @@ export function openBubblewrap(): Sandbox {
       ...namespaces(network),
       ...system,
       ...etc(network),
-      ...path.split(delimiter).flatMap(toolBind),
+      ...[...path.split(delimiter), dirname(argv[0]!)].flatMap(toolBind),
       ...Object.entries(VIEW).flatMap(([part, inside]) => ["--bind", join(slot, part), inside]),
       ...inputs.flatMap((input) => ["--ro-bind", input, input]),
       // Otherwise the root is a writable tmpfs, and what is written beside $OUTPUT vanishes without a word.
@@ -98,7 +98,7 @@ function etc(network: boolean): string[] {
   return names.flatMap((name) => ["--ro-bind-try", `/etc/${name}`, `/etc/${name}`]);
 }
 
-/** A folder of PATH outside the system: with what belongs to its programs, where it is the `bin` of something. */
+/** A folder of PATH, or of the program that is named, outside the system: with what belongs to its programs, where it is the `bin` of something. */
 function toolBind(folder: string): string[] {
   if (!isAbsolute(folder) || /^\/(usr|bin|sbin)(\/|$)/.test(folder) || !existsSync(folder)) return [];
   const real = realpathSync(folder);
