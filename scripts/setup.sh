@@ -1,6 +1,7 @@
 #!/bin/sh
 # Installs the locked dependencies where they are missing or older than the lock file, so that a fresh clone
-# needs nothing but Node.js 20 or later and npm, and a second call costs nothing.
+# needs nothing but Node.js 20 or later and npm, and a second call costs nothing. With the word `tests` also the commands
+# that the tests call.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -24,10 +25,11 @@ if [ ! -x node_modules/.bin/node ] || [ ! -f $installed ] || [ package-lock.json
   touch $installed
 fi
 
-# Commands that the tests and the weather example use, as command=package: installed where we are root on a Debian
-# and they are missing. Elsewhere that is the user's business; what needs them says so.
+# As command=package: installed where we are root on a Debian and they are missing. Elsewhere that is the user's business:
+# tests that need one are skipped, with that as the reason.
+[ "${1-}" = tests ] || exit 0
 missing=
-for pair in python3=python3; do
+for pair in python3=python3 bwrap=bubblewrap; do
   command -v "${pair%%=*}" >/dev/null 2>&1 || missing="$missing ${pair#*=}"
 done
 if [ -n "$missing" ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
