@@ -33,9 +33,17 @@ export const MODULE_FOLDER = ".module";
 const EXTENSION = extname(import.meta.filename);
 const RUNNER = EXTENSION === ".ts" ? "runner.mts" : "runner.mjs";
 
+const LIBRARY = dirname(import.meta.dirname);
+
 /** What runs the function, in the working directory. */
 export function moduleArgv(): string[] {
   return [process.execPath, "--enable-source-maps", `${MODULE_FOLDER}/${RUNNER}`];
+}
+
+/** What that needs of this machine: Node.js, and this library, which the function may import. Absolute paths. */
+export function moduleReads(): string[] {
+  const manifest = join(LIBRARY, "../package.json");
+  return [process.execPath, LIBRARY, ...(existsSync(manifest) ? [manifest] : [])];
 }
 
 /**
@@ -57,7 +65,7 @@ export async function stageModule(
     export: call.export,
     args: transported(parseJson(call.args)),
     inputs: [...inputs],
-    library: pathToFileURL(join(import.meta.dirname, `../index${EXTENSION}`)).href,
+    library: pathToFileURL(join(LIBRARY, `index${EXTENSION}`)).href,
   };
   writeFileSync(join(folder, "call.json"), JSON.stringify(given));
   if (external.length > 0) await stagePackages(store, call.module, external, folder);

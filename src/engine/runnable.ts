@@ -6,7 +6,7 @@ import { parseJson } from "../plan/json-parse.ts";
 import { nearNames } from "../plan/near.ts";
 import { type Place, placeOf } from "../plan/places.ts";
 import type { Plan, PlanTask } from "../plan/types.ts";
-import { MODULE_FOLDER, type ModuleCall, moduleArgv } from "./module-staging.ts";
+import { MODULE_FOLDER, type ModuleCall, moduleArgv, moduleReads } from "./module-staging.ts";
 
 /** A task the bundled engine can run. */
 export interface Runnable {
@@ -23,6 +23,8 @@ export interface Runnable {
   readonly image: string | undefined;
   /** The function that is called, where the task is one. */
   readonly module: ModuleCall | undefined;
+  /** Absolute paths of the engine's own that its program consists of: a sandbox lets them be read. */
+  readonly reads: readonly string[];
   /** Whether it may reach the network from within a sandbox. */
   readonly network: boolean;
   /** Whether what it makes is a plan, whose result is its own. */
@@ -102,6 +104,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     produces: produces as Runnable["produces"],
     image: image as string | undefined,
     module,
+    reads: module === undefined ? [] : moduleReads(),
     network: network === 1,
     expand: expand === 1,
   };

@@ -67,7 +67,12 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
     const path = runnable.env["PATH"] ?? handed["PATH"] ?? options.path ?? DEFAULT_PATH;
     const view = sandbox.view(slot);
     const staged = await stageStep({ slot, runnable, inputs, store, path, view, passed: handed });
-    const confinement = { slot, inputs: Object.values(inputs), path, network: runnable.network };
+    const confinement = {
+      slot,
+      inputs: [...Object.values(inputs), ...runnable.reads],
+      path,
+      network: runnable.network,
+    };
     return {
       ...staged,
       command: runnable.shown,

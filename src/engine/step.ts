@@ -262,7 +262,7 @@ class Step {
           argv: sandbox.wrap({
             argv: runnable.argv,
             slot,
-            inputs,
+            inputs: [...inputs, ...runnable.reads],
             path: this.#path,
             network: runnable.network,
           }),

@@ -161,13 +161,19 @@ class Attempt {
   async #execute({ cwd, env }: Staged, sandbox: Sandbox, inputs: readonly string[]): Promise<Ended> {
     const { id, executor, logs, stop, kill } = this.#context;
     const { step, runnable, slot, options } = this.#request;
-    const { argv, network } = runnable;
+    const { argv, network, reads } = runnable;
     logs.add(this.#log);
     try {
       return await executor.execute(
         {
           step: `${id}/${step}`,
-          argv: sandbox.wrap({ argv, slot, inputs, path: this.#execution.path, network }),
+          argv: sandbox.wrap({
+            argv,
+            slot,
+            inputs: [...inputs, ...reads],
+            path: this.#execution.path,
+            network,
+          }),
           cwd,
           env,
           log: this.#log.path,

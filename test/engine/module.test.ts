@@ -1,5 +1,6 @@
 // Functions as tasks, run for real: what they are given, how they end, and that what runs is what was planned.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { chmodSync, existsSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -293,4 +294,34 @@ test("a spec that cannot be a call of a function is refused before anything runs
   for (const [bad, message] of wrong)
     await assert.rejects(rig.run(planOf(bad)), { code: "bad-task", message });
   assert.ok(!existsSync(join(rig.storeDir, "sources/00")));
+});
+
+const noBubblewrap = spawnSync("bwrap", ["--unshare-all", "--ro-bind", "/", "/", "true"]).status !== 0;
+
+test("a function runs in a sandbox too, where it finds Node.js, its packages and this library, and no project", {
+  skip: noBubblewrap && "bubblewrap does not work here",
+}, async (t) => {
+  const { project, rig } = await start(
+    t,
+    `import { existsSync, readFileSync, writeFileSync } from "node:fs";
+    import { json } from "a-la-mode";
+    import words from "words";
+    export const go = ({ inputs, output, args }: { inputs: { one: string }; output: string; args: { project: string } }) =>
+      writeFileSync(output, json({ one: readFileSync(inputs.one, "utf8"), words, project: existsSync(args.project), output }));`,
+    {
+      "node_modules/words/package.json": '{ "name": "words", "version": "1.0.0" }',
+      "node_modules/words/index.js":
+        "module.exports = require('fs').readFileSync(__dirname + '/words.txt', 'utf8');",
+      "node_modules/words/words.txt": "some words",
+      "package-lock.json": '{ "packages": { "node_modules/words": { "version": "1.0.0" } } }',
+    },
+  );
+  const dag = new Dag();
+  const one = dag.task("one", { command: "printf 1 > $OUTPUT" });
+  const args = { project: project.dir };
+  dag.task("made", module("steps/task.ts", { export: "go", args })).after(one);
+  const plan = dag.encode();
+  assert.deepEqual((await rig.run(plan, { sandbox: "bubblewrap" })).failures, []);
+  const made = '{"one":"1","output":"/out/OUTPUT","project":false,"words":"some words"}';
+  assert.equal(await rig.text(plan, "made"), made);
 });
