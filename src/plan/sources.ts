@@ -194,10 +194,13 @@ export function isFile(called: string, file: string): boolean {
   }
 }
 
+// Shared by all reading, which waits for nothing: one for each file took most of the time for small ones.
+let buffer: Uint8Array | undefined;
+
 /** sha256 (hex) of a file's content, of any size. */
 export function digestOf(file: string): string {
   const hash = createHash("sha256");
-  const buffer = new Uint8Array(256 * 1024);
+  buffer ??= new Uint8Array(256 * 1024);
   try {
     const descriptor = openSync(file, "r");
     try {
