@@ -30,6 +30,8 @@ export function tsconfigOf(folder: string): Tsconfig {
   const emit: Record<string, string | boolean> = {};
   for (const field of TEXTS) if (typeof options[field] === "string") emit[field] = options[field];
   for (const field of FLAGS) if (options[field] === true) emit[field] = true;
+  // What is left for another program to compile would not run: there is no other program.
+  if (emit["jsx"] === "preserve" || emit["jsx"] === "react-native") emit["jsx"] = "react-jsx";
   const { target, useDefineForClassFields } = options;
   const defines = useDefineForClassFields ?? (typeof target !== "string" || DEFINES_FIELDS.test(target));
   if (defines === false) emit["useDefineForClassFields"] = false;

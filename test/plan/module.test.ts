@@ -46,7 +46,10 @@ test("the identity of a project never changes by itself, whoever bundles it", (t
   });
   const dag = new Dag();
   dag.task("fit", { ...found, env: { THREADS: "2" } });
-  assert.equal(dag.encode().tasks["fit"]!.output, "c46c3eacbc8c81bd10a95bf014724fc0b9885ad5e12d544aa4222851c284d305");
+  assert.equal(
+    dag.encode().tasks["fit"]!.output,
+    "c46c3eacbc8c81bd10a95bf014724fc0b9885ad5e12d544aa4222851c284d305",
+  );
 });
 
 test("the identity names what the module can reach, and nothing else", (t) => {
@@ -143,6 +146,24 @@ test("of tsconfig only what changes emitted code matters, wherever it is inherit
   assert.equal(inherited, before);
   project.write({ "tsconfig.json": '{ "extends": "./nowhere.json" }' });
   refused(fit, "bad-tsconfig", /extends ".\/nowhere.json", which is not there/);
+});
+
+test("TSX is compiled as tsconfig says, and so its runtime is a package like others", (t) => {
+  const project = moduleProject(t, {
+    "package.json": "{}",
+    "tsconfig.json": '{ "compilerOptions": { "jsx": "preserve", "jsxImportSource": "tiny-jsx" } }',
+    "node_modules/tiny-jsx/package.json":
+      '{ "name": "tiny-jsx", "version": "1.0.0", "exports": { "./jsx-runtime": "./runtime.js" } }',
+    "node_modules/tiny-jsx/runtime.js": "exports.jsx = (tag, props) => ({ tag, props });",
+    "steps/fit.tsx": "export const fit = () => <p>1</p>;\n",
+  });
+  const page = () => module("steps/fit.tsx", { export: "fit" }).module;
+  const { packages, tsconfig } = identityOf(page());
+  assert.deepEqual(Object.keys(packages), ["tiny-jsx@1.0.0"]);
+  assert.deepEqual({ ...tsconfig }, { jsx: "react-jsx", jsxImportSource: "tiny-jsx" });
+  const before = page();
+  project.write({ "tsconfig.json": '{ "compilerOptions": { "jsx": "react", "jsxFactory": "h" } }' });
+  assert.notEqual(page(), before);
 });
 
 test("imports by a literal are followed, wherever they stand; computed ones are refused with their place", (t) => {

@@ -151,6 +151,25 @@ export function storeContract(name: string, open: (dir: string) => Promise<Store
     await assert.rejects(store.keepSource("../x", file), { code: "bad-source" });
   });
 
+  inStore(
+    "a source may be given as bytes, and what is derived from it is kept beside it, once",
+    async (store) => {
+      const content = Buffer.from("code");
+      const sha256 = createHash("sha256").update(content).digest("hex");
+      await store.keepSource(sha256, content);
+      assert.equal(readFileSync((await store.source(sha256))!, "utf8"), "code");
+      await assert.rejects(store.keepSource("0".repeat(64), content), { code: "source-changed" });
+
+      const name = `${sha256}.linux-x64.made`;
+      assert.equal(await store.derived(name), undefined);
+      await store.keepDerived(name, Buffer.from("first"));
+      await store.keepDerived(name, Buffer.from("second"));
+      assert.equal(readFileSync((await store.derived(name))!, "utf8"), "first");
+      for (const wrong of [sha256, `${sha256}/../x`, `x.${sha256}`])
+        await assert.rejects(store.keepDerived(wrong, content), { code: "bad-source" });
+    },
+  );
+
   inStore("sealing ends when it is called off", async (store) => {
     const path = put(store, "slot", { a: "1" });
     const off = new AbortController();
