@@ -51,7 +51,8 @@ export function modulesIn(specs: Iterable<Spec>): string[] {
 
 /**
  * Keeps a module that was described in this process; of others nothing is known here, and staging tells if they are not
- * kept. Throws `packages-not-locked` where packages must come along and no lock file says which.
+ * kept. Throws `packages-not-locked` where packages must come along and no lock file says which, and `source-changed` where
+ * they are others by now.
  */
 export async function keepModule(module: string, keeper: CodeKeeper): Promise<void> {
   const code = moduleCode(module);
@@ -82,7 +83,8 @@ export function unsealed(
   return note["sha256"] === hash("sha256", content) ? { content, note } : undefined;
 }
 
-async function keepPackages({ external, folders }: ModuleCode, keeper: CodeKeeper): Promise<Uint8Array> {
+async function keepPackages(code: ModuleCode, keeper: CodeKeeper): Promise<Uint8Array> {
+  const { external, folders } = code;
   if (folders === undefined) {
     throw new AlamodeError(
       "packages-not-locked",
@@ -98,6 +100,13 @@ async function keepPackages({ external, folders }: ModuleCode, keeper: CodeKeepe
       await keeper.keepSource(sha256, file);
       files[`${path}/${inner}`] = { sha256, executable: (statSync(file).mode & 0o100) !== 0 };
     }
+  }
+  if (!code.packagesAreSame()) {
+    throw new AlamodeError(
+      "source-changed",
+      `packages were installed anew since the pipeline was described: ${external.map(importName).join(", ")}.`,
+      { hint: "Describe the pipeline again." },
+    );
   }
   return sealed(encode(files));
 }

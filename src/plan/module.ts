@@ -38,6 +38,8 @@ export interface ModuleCode extends Identity {
   readonly external: readonly string[];
   /** Relative path → absolute folder of those and all they depend on; undefined where no lock file tells. */
   readonly folders: ReadonlyMap<string, string> | undefined;
+  /** Whether the files of those packages that were read are as they were then: they are copied later. */
+  packagesAreSame(): boolean;
 }
 
 interface Seen {
@@ -132,7 +134,9 @@ function readOnce(file: string): Seen {
   const folders = packages.foldersOf(external);
   const looked = [...files.keys(), ...tsconfig.files, ...packages.files];
   const stamps = new Map(looked.map((path) => [path, stampOf(path)]));
-  return { code: { ...identity, bundle: code, external, folders }, exports, stamps };
+  const ofPackages = [...stamps].filter(([path]) => packages.installed(path) !== undefined);
+  const packagesAreSame = () => ofPackages.every(([path, stamp]) => stampOf(path) === stamp);
+  return { code: { ...identity, bundle: code, external, folders, packagesAreSame }, exports, stamps };
 }
 
 function stampOf(path: string): string {

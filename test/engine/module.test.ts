@@ -277,6 +277,11 @@ test("a package that works in its own folder only needs a lock file to come alon
   };
   project.write({ "package-lock.json": JSON.stringify(locked) });
   const plan = planOf();
+  const code = files["node_modules/words/index.js"];
+  project.write({ "node_modules/words/index.js": `${code} // edited` });
+  await assert.rejects(rig.run(plan), { code: "source-changed", message: /installed anew.*: words\.$/ });
+  project.write({ "node_modules/words/index.js": code });
+  assert.equal(planOf().tasks["made"]!.output, plan.tasks["made"]!.output);
   assert.deepEqual((await rig.run(plan)).failures, []);
   assert.equal(await rig.text(plan, "made"), "some words");
 });
