@@ -201,6 +201,9 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
       case "same":
       case "reused":
         return finished(node, outcome.success, outcome);
+      case "look-again":
+        set(node, "waiting", { outcome });
+        return recount(node);
       case "failed":
         delete entry.waitedFor;
         return failed(node, outcome);

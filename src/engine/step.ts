@@ -91,6 +91,8 @@ export type StepOutcome =
   | { readonly kind: "same"; readonly success: Success }
   /** A plan is there that is to be performed; its result is the task's. `ran`: it was written just now. */
   | { readonly kind: "expanded"; readonly expansion: Success; readonly ran: boolean }
+  /** The same may have been made since it was last looked for. */
+  | { readonly kind: "look-again" }
   | { readonly kind: "held"; readonly holder: Holder }
   | { readonly kind: "failed"; readonly failure: TaskFailure; readonly execution: ExecutionId }
   /** Bytes of inputs are gone or changed, and their successes marked; or the inputs are stale, or were remade otherwise. */
@@ -120,6 +122,8 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
   switch (claim.kind) {
     case "done":
       return { kind: "reused", success: claim.success };
+    case "same":
+      return { kind: "look-again" };
     case "held":
       return { kind: "held", holder: claim.holder };
     case "failed":

@@ -1,11 +1,10 @@
 // Early cut-off in the embedded record: what was made once under a resolved key stands for whatever has the same key.
 import { isolationSuffices } from "./isolation.ts";
-import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
 import { takePlace, writeInputs } from "./sqlite-commit.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { noteOutput } from "./sqlite-plans.ts";
-import { currentSuccess } from "./sqlite-successes.ts";
-import type { AliasRequest, Isolation, Millis, RecordDb, Success } from "./types.ts";
+import { candidatesOf, currentSuccess } from "./sqlite-successes.ts";
+import type { AliasRequest, Millis, RecordDb, Success } from "./types.ts";
 
 type AliasCalls = Pick<RecordDb, "candidates" | "alias">;
 
@@ -15,15 +14,6 @@ export function aliasCalls(db: SqliteConnection, now: () => Millis): AliasCalls 
       db.read(() => resolvedKeys.map((key) => candidatesOf(db, key, isolation))),
     alias: (requests) => db.write(() => requests.map((request) => aliasOne(db, request, now()))),
   };
-}
-
-function candidatesOf(db: SqliteConnection, resolvedKey: string, isolation: Isolation): Success[] {
-  const sql = `${SELECT_SUCCESS}
-    WHERE s.resolved_key = ? AND s.alias_of IS NULL AND s.state NOT IN ('lost', 'damaged') ORDER BY s.id`;
-  return db
-    .all<SuccessRow>(sql, bytesOf(resolvedKey))
-    .map(successOf)
-    .filter((success) => isolationSuffices(success.isolation, isolation));
 }
 
 function aliasOne(db: SqliteConnection, request: AliasRequest, madeAt: Millis): Success | undefined {

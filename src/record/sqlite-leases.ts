@@ -6,7 +6,7 @@ import { bytesOf, type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecuti
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { noteOutput, outputRow } from "./sqlite-plans.ts";
 import { runLives } from "./sqlite-runs.ts";
-import { currentSuccess } from "./sqlite-successes.ts";
+import { candidatesOf, currentSuccess } from "./sqlite-successes.ts";
 import type {
   Claim,
   ClaimRequest,
@@ -39,7 +39,9 @@ export function leaseCalls(db: SqliteConnection, now: () => Millis): LeaseCalls 
         const answer = await db.read(() => answerWithoutLease(db, request));
         if (answer !== undefined) return answer;
       }
-      return db.write(() => answerWithoutLease(db, request) ?? takeLease(db, now(), request));
+      return db.write(
+        () => answerWithoutLease(db, request) ?? madeSince(db, request) ?? takeLease(db, now(), request),
+      );
     },
     fail: (token, execution, failure, end) => db.write(() => fail(db, token, execution, failure, end)),
   };
@@ -66,6 +68,12 @@ function answerWithoutLease(db: SqliteConnection, request: ClaimRequest): Claim 
   }
   const living = findLeases(db, request).find(({ holder }) => runLives(db, holder.run));
   return living && { kind: "held", holder: living.holder };
+}
+
+/** Asked here too, because much may have been made since the early cut-off looked. */
+function madeSince(db: SqliteConnection, request: ClaimRequest): Claim | undefined {
+  if (request.force) return undefined;
+  return candidatesOf(db, request.resolvedKey, request.isolation).length > 0 ? { kind: "same" } : undefined;
 }
 
 /** In a write transaction in which nothing else answered the request: leases that are there are dead runs'. */

@@ -2,9 +2,10 @@
 import { AlamodeError } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
 import type { Location } from "../store/types.ts";
+import { isolationSuffices } from "./isolation.ts";
 import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
-import type { RecordDb, Success } from "./types.ts";
+import type { Isolation, RecordDb, Success } from "./types.ts";
 
 type SuccessCalls = Pick<
   RecordDb,
@@ -74,6 +75,16 @@ export function currentSuccess(db: SqliteConnection, output: OutputId): Success 
     bytesOf(output),
   );
   return row && successOf(row);
+}
+
+/** Originals with this resolved key that may stand for others, earliest first. */
+export function candidatesOf(db: SqliteConnection, resolvedKey: string, isolation: Isolation): Success[] {
+  const sql = `${SELECT_SUCCESS}
+    WHERE s.resolved_key = ? AND s.alias_of IS NULL AND s.state NOT IN ('lost', 'damaged') ORDER BY s.id`;
+  return db
+    .all<SuccessRow>(sql, bytesOf(resolvedKey))
+    .map(successOf)
+    .filter((success) => isolationSuffices(success.isolation, isolation));
 }
 
 function currentSuccesses(db: SqliteConnection, outputs: readonly OutputId[]): Map<OutputId, Success> {

@@ -185,7 +185,9 @@ export type Claim =
   /** A living run is at it. */
   | { readonly kind: "held"; readonly holder: Holder }
   /** The execution waited for failed there. */
-  | { readonly kind: "failed"; readonly execution: Execution };
+  | { readonly kind: "failed"; readonly execution: Execution }
+  /** Not asked for by force, and there are `candidates` for the resolved key: one of them may stand for it. */
+  | { readonly kind: "same" };
 
 export interface CommitRequest {
   readonly token: string;

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { chmodSync, utimesSync, writeFileSync } from "node:fs";
 import test from "node:test";
+import { Dag } from "../../src/plan/dag.ts";
 import { removeTree } from "../../src/store/remove.ts";
 import { openRig, outputOf, planOf, type Rig } from "../engine/rig.ts";
 
@@ -90,4 +91,16 @@ test("status tells what --force would run, and why", async (t) => {
     due.map(({ task, reasons }) => [task, reasons]),
     [["b", [{ kind: "forced" }]]],
   );
+});
+
+test("of tasks that come to the same, only the first runs, however few run at once", async (t) => {
+  const rig = await openRig(t);
+  const dag = new Dag();
+  for (const side of ["left", "right"]) {
+    const raw = dag.task(side, { command: `echo one > $OUTPUT # ${side}` });
+    dag.task(`fit-${side}`, { command: "cat inputs/raw > $OUTPUT; echo fit >> $OUTPUT" }).after({ raw });
+  }
+  const told = await rig.run(dag.encode(), { jobs: 1 });
+  assert.equal(told.counts.ran, 3);
+  assert.equal(told.counts.same, 1);
 });

@@ -63,7 +63,11 @@ export function planOfSketch(sketch: Sketch): Plan {
   for (const task of sketch) {
     const options = task.kind === "planted" ? { pass: [TICK] } : {};
     const made = dag.task(task.name, { command: commandOf(task) }, options);
-    for (const other of task.after) made.after(dag.tasks[sketch[other]!.name]!);
+    for (const [n, other] of task.after.entries()) {
+      const { name } = sketch[other]!;
+      // Under the same dependency name, tasks of different inputs can come to read the same.
+      made.after({ [task.kind === "all" ? name : `in${n}`]: dag.tasks[name]! });
+    }
   }
   return dag.encode();
 }

@@ -53,6 +53,26 @@ export function aliasContract(inRecord: InRecord): void {
   );
 
   inRecord(
+    "whoever claims what was made under its key since it last looked is told so, where its isolation suffices",
+    async (record) => {
+      const { maker } = await madeB(record);
+      assert.deepEqual(await maker.claim("y", { resolvedKey }), { kind: "same" });
+      await maker.take("y", { resolvedKey, isolation: "bubblewrap" });
+    },
+  );
+
+  inRecord(
+    "whoever claims what was made under its key makes it if the bytes have gone, or by force",
+    async (record) => {
+      const { maker, original } = await madeB(record);
+      const forced = await maker.take("y", { resolvedKey, force: true });
+      await record.fail(forced.token, forced.request.execution, EXIT_1, { endedAt: 1, resources: {} });
+      await record.mark(original.id, "lost");
+      await maker.take("y", { resolvedKey });
+    },
+  );
+
+  inRecord(
     "an alias stands for its output with the original's bytes, and tells whose they are",
     async (record) => {
       const { maker, original } = await madeB(record);
