@@ -1,6 +1,6 @@
 // Where the data of source tasks is to be had: a URL, or a folder or file that is read in place. Goes into meta.places, under
 // the task's name, where it changes no ID: data is known by its content, wherever it comes from.
-import { resolve, sep } from "node:path";
+import { isAbsolute, resolve, sep } from "node:path";
 import { isPlainObject } from "../bencode/encode.ts";
 import type { Bmap, Bvalue } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
@@ -73,5 +73,6 @@ export function placeOf(plan: Plan, task: string): Place | undefined {
     | Partial<Record<string, unknown>>
     | undefined;
   if (typeof place?.["url"] === "string") return { url: place["url"] };
-  return typeof place?.["path"] === "string" ? { path: place["path"] } : undefined;
+  const path = place?.["path"];
+  return typeof path === "string" && isAbsolute(path) ? { path } : undefined;
 }

@@ -14,7 +14,8 @@ const SETTLED_NS = 2_000_000_000n;
 const MANY_FILES = 64;
 const LARGE_BYTES = 4n * 1024n * 1024n;
 const MOST_READS = 3;
-const BUSY_MS = 1_000;
+/** How long another process, which is writing what it learnt, is waited for. */
+const BUSY_MS = 250;
 const SQLITE_CORRUPT = 11;
 const SQLITE_NOTADB = 26;
 
@@ -114,19 +115,23 @@ class Known {
     this.#db = db;
   }
 
-  /** The digests that are known, at the files' places. */
+  /** The digests that are known, at the files' places; none where the cache cannot be read. */
   find(looks: readonly BigIntStats[]): (string | undefined)[] {
-    const select = this.#db.prepare(
-      "SELECT digest FROM digests WHERE device = ? AND inode = ? AND size = ? AND mtime = ? AND ctime = ?",
-    );
-    this.#db.exec("BEGIN");
     try {
-      return looks.map((stats) => {
+      const select = this.#db.prepare(
+        "SELECT digest FROM digests WHERE device = ? AND inode = ? AND size = ? AND mtime = ? AND ctime = ?",
+      );
+      this.#db.exec("BEGIN");
+      const found = looks.map((stats) => {
         const row = select.get(...keyOf(stats)) as { digest: Uint8Array } | undefined;
         return row === undefined ? undefined : Buffer.from(row.digest).toString("hex");
       });
-    } finally {
       this.#db.exec("COMMIT");
+      return found;
+    } catch (error) {
+      if (sqliteCode(error) === undefined) throw error;
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
+      return [];
     }
   }
 

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
 import { digestsOf } from "../../src/plan/stat-cache.ts";
 
@@ -103,7 +104,10 @@ test("a file that is being written is read until it holds still, or refused", (t
       },
     });
   assert.deepEqual(digests(1), [sha256("x".repeat(101))]);
-  assert.throws(() => digests(100), { code: "source-changed", message: new RegExp(`^${dir}.*changes while`) });
+  assert.throws(() => digests(100), {
+    code: "source-changed",
+    message: new RegExp(`^${dir}.*changes while`),
+  });
 });
 
 test("without a place for the cache, or with a broken one, files are read", (t) => {
@@ -117,6 +121,20 @@ test("without a place for the cache, or with a broken one, files are read", (t) 
   assert.equal(wasRead().length, 0, "it was begun anew");
   const read = (file: string) => sha256(readFileSync(file));
   assert.deepEqual(digestsOf(files, { cache: join(dir, "data/0/none.db"), read }), first);
+});
+
+test("while another process holds the cache, files are read", (t) => {
+  const { cache, digests, wasRead } = rig(t, 100);
+  const first = digests();
+  wasRead();
+  const other = new DatabaseSync(cache);
+  t.after(() => other.close());
+  other.exec("BEGIN EXCLUSIVE");
+  assert.deepEqual(digests(), first);
+  assert.equal(wasRead().length, 100);
+  other.exec("COMMIT");
+  digests();
+  assert.equal(wasRead().length, 0);
 });
 
 test("a few small files make no cache", (t) => {
