@@ -16,6 +16,8 @@ export interface OpenOptions {
 export interface RunRequest extends OpenOptions {
   /** Task names or patterns such as `align/*`; by default the tasks nothing depends on. */
   readonly goals?: readonly string[];
+  /** Task names or patterns to run again though they are done. */
+  readonly force?: readonly string[];
   /** How many steps at once; by default one for each core. */
   readonly jobs?: number;
   /** After a failure, go on with what does not depend on it. */
@@ -45,10 +47,18 @@ export async function run(pipeline: Dag | Plan, request: RunRequest = {}): Promi
   const { selectTasks } = await import("./plan/select.ts");
   const { store, record } = await openBoth(request);
   try {
-    const { goals, pipeline: name = nameOf(plan), store: _store, record: _record, ...options } = request;
+    const {
+      goals,
+      force,
+      pipeline: name = nameOf(plan),
+      store: _store,
+      record: _record,
+      ...options
+    } = request;
     const result = await runPlan(plan, {
       ...options,
       ...(goals === undefined ? {} : { goals: selectTasks(plan, goals) }),
+      ...(force === undefined ? {} : { force: selectTasks(plan, force) }),
       pipeline: name,
       record,
       store,
