@@ -18,6 +18,7 @@ import { DatabaseSync } from "node:sqlite";
 import { type TestContext, test } from "node:test";
 import { run } from "../../src/library.ts";
 import { Dag } from "../../src/plan/dag.ts";
+import { outputOf } from "../../src/plan/encode.ts";
 import { openRecord } from "../../src/project.ts";
 import { readReceipts } from "../../src/store/receipts.ts";
 import { removeTree } from "../../src/store/remove.ts";
@@ -53,6 +54,9 @@ test("another reader computes the IDs of all plans of the reference", { skip }, 
   }
 });
 
+/** The ID of a task that is only its command. */
+const INNER = outputOf({ command: "echo inner > $OUTPUT" }, {});
+
 test("another reader finds in a store what the record says was made", { skip }, async (t) => {
   const dir = scratch(t);
   const places = { store: join(dir, "store"), record: join(dir, "record.db") };
@@ -66,12 +70,21 @@ test("another reader finds in a store what the record says was made", { skip }, 
   // And one output that is not made, because the same was made before from the same bytes: a link to that.
   const third = await run(pipeline("echo hello > $OUTPUT # again"), { ...places, goals: ["folder"] });
   assert.equal(third.counts.same, 1);
+  // And a plan that a task writes, with one task in it.
+  const grown = new Dag();
+  grown.task("grow", {
+    command:
+      "printf 'd4:metade5:tasksd1:xd7:command19:echo inner > $OUTPUT6:inputsde6:output64:'$ID'eee' > $OUTPUT",
+    env: { ID: INNER },
+    expand: 1,
+  });
+  assert.equal((await run(grown, places)).status, "done");
   const [receipts] = readdirSync(join(places.store, "receipts"));
   appendFileSync(join(places.store, "receipts", receipts!), "400:d6:digest64:1bdf6028282fe63b");
 
   const found = read("store", places.store)[0]!;
   const expected = successes(places.record);
-  assert.equal(expected.length, 8);
+  assert.equal(expected.length, 10);
   assert.deepEqual(
     found,
     Object.fromEntries(expected.map(({ location, ...success }) => [location, success])),

@@ -91,8 +91,12 @@ def read_store(top):
         for n, note in enumerate(notes_in(os.path.join(top, b"receipts", run))):
             output, spec, tree = note[b"output"], note[b"spec"], note[b"digest"]
             check(note[b"n"] == n and digest(note[b"tree"]) == tree, "a note contradicts itself")
-            check(digest(encode({**spec, b"inputs": note[b"inputs"]})) == output, "a note has the wrong output")
+            task = digest(encode({**spec, b"inputs": note[b"inputs"]}))
             key = digest(encode({b"v": 1, b"spec": spec, b"inputs": note[b"digests"]}))
+            if b"expands" in note:
+                check(task == note[b"expands"], "a note names the wrong expander")
+                task, key = digest(encode({b"expansion": task})), digest(encode({b"v": 1, b"expansion": key}))
+            check(task == output, "a note has the wrong output")
             for location in (output[:2] + b"/" + output, output[:2] + b"/" + output + b"." + tree[:16]):
                 place = os.path.join(top, b"outputs", location)
                 if os.path.lexists(place) and digest(encode(tree_at(place))) == tree:
