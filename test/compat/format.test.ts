@@ -74,7 +74,7 @@ test("another reader finds in a store what the record says was made", { skip }, 
   const grown = new Dag();
   grown.task("grow", {
     command:
-      "printf 'd4:metade5:tasksd1:xd7:command19:echo inner > $OUTPUT6:inputsde6:output64:'$ID'eee' > $OUTPUT",
+      "printf 'd4:metade5:tasksd1:xd7:command20:echo inner > $OUTPUT6:inputsde6:output64:'$ID'eee' > $OUTPUT",
     env: { ID: INNER },
     expand: 1,
   });
