@@ -23,7 +23,7 @@ import type { OutputId } from "../plan/types.ts";
 import { syncFileSystem } from "./file-system-sync.ts";
 import { commitToFolder, locationOf, setAside } from "./folder-commit.ts";
 import { hashTree } from "./hash.ts";
-import { hashInPlace, inPlaceTarget, sealInPlace } from "./in-place.ts";
+import { hashInPlace, IN_PLACE, inPlaceTarget, sealInPlace } from "./in-place.ts";
 import { probeMoves } from "./probe.ts";
 import { ReceiptFile } from "./receipts.ts";
 import { seal } from "./seal.ts";
@@ -138,7 +138,7 @@ class FolderStore implements Store {
     const present: boolean[] = [];
     for (const location of locations) {
       if (turn.over()) await turn.next();
-      present.push(statSync(this.#place(location), { throwIfNoEntry: false }) !== undefined);
+      present.push(isThere(this.#place(location)));
     }
     return present;
   }
@@ -183,7 +183,7 @@ class FolderStore implements Store {
 
   async stage(location: Location): Promise<string> {
     const place = this.#place(location);
-    if (statSync(place, { throwIfNoEntry: false }) !== undefined) return inPlaceTarget(place) ?? place;
+    if (isThere(place)) return inPlaceTarget(place) ?? place;
     throw new AlamodeError("output-missing", `nothing lies at ${place} any more`, {
       facts: { location, store: this.url },
       hint: "Run the pipeline that makes it.",
@@ -200,7 +200,7 @@ class FolderStore implements Store {
   rehash(location: Location, signal?: AbortSignal): Promise<HashedTree | undefined> {
     return this.#told("hashing an output", location, async (place) => {
       const target = inPlaceTarget(place);
-      if (lstatSync(target ?? place, { throwIfNoEntry: false }) === undefined) return undefined;
+      if (!isThere(place)) return undefined;
       return target === undefined ? await hashTree(place, signal) : await hashInPlace(target, signal);
     });
   }
@@ -273,4 +273,10 @@ class FolderStore implements Store {
       throw systemError(error, doing, { location });
     }
   }
+}
+
+/** Whether a tree lies there, or is led to. Any other link shows another output's tree to people: here lies none. */
+function isThere(place: string): boolean {
+  const stats = (place.endsWith(IN_PLACE) ? statSync : lstatSync)(place, { throwIfNoEntry: false });
+  return stats !== undefined && !stats.isSymbolicLink();
 }

@@ -104,3 +104,33 @@ test("of tasks that come to the same, only the first runs, however few run at on
   assert.equal(told.counts.ran, 3);
   assert.equal(told.counts.same, 1);
 });
+
+test("where only another output is shown to people, nobody's bytes are there", async (t) => {
+  const rig = await openRig(t);
+  // Of j and k, o and p make the same whenever j is 2.
+  const make = (comment: number) => {
+    const dag = new Dag();
+    const j = dag.task("j", planted, pass.j);
+    const k = dag.task("k", { command: "echo 2 > $OUTPUT" });
+    const o = dag.task("o", { command: "cat inputs/raw > $OUTPUT" }).after({ raw: j });
+    dag.task("p", { command: "cat inputs/raw > $OUTPUT" }).after({ raw: k });
+    dag.task("x", { command: `cat inputs/o > $OUTPUT # ${comment}` }).after(o);
+    return dag.encode();
+  };
+  let comment = 0;
+  const remake = async (value: number) => {
+    await removeTree(await rig.place(make(0), "j"));
+    await rig.run(make(0), { ...tick(value), goals: ["j"] });
+    return rig.run(make(++comment), { ...tick(value), goals: ["x"] });
+  };
+  await rig.run(make(0), tick(1));
+  const first = await rig.place(make(0), "o");
+  await remake(2); // o stands on p's bytes
+  await removeTree(first);
+  await remake(3); // o has a new tree, at a location of its own
+  await remake(2); // and p's again, which o's folder shows now, where its first tree was
+  const told = await remake(1);
+  assert.deepEqual(told.ranTasks, ["o", "x"]);
+  assert.equal(await rig.text(make(comment), "x"), "1\n");
+  assert.equal(await rig.text(make(comment), "o"), "1\n");
+});
