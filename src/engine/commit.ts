@@ -5,7 +5,7 @@ import { weakest } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
 import type { SealedTree, TreeDigest } from "../store/types.ts";
 import { isolationOf } from "./source-step.ts";
-import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step.ts";
+import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step-types.ts";
 
 /** What a command left behind. */
 export interface Finished {

@@ -19,7 +19,8 @@ import type { FailedTask } from "./run.ts";
 import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
 import type { SlotPool } from "./slot-pool.ts";
 import { keepSources } from "./sources.ts";
-import { digestsOf, type StepContext, type StepOutcome, type StepRequest, takeStep } from "./step.ts";
+import { takeStep } from "./step.ts";
+import { digestsOf, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 import type { Made } from "./strays.ts";
 import { Work } from "./work.ts";
 

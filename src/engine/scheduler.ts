@@ -4,7 +4,7 @@ import type { PlanGraph } from "../plan/graph.ts";
 import type { ExecutionId, Success } from "../record/types.ts";
 import type { TaskFailure } from "./events.ts";
 import type { SlotPool } from "./slot-pool.ts";
-import type { StepOutcome } from "./step.ts";
+import type { StepOutcome } from "./step-types.ts";
 
 export type NodeState =
   | "waiting" // for inputs

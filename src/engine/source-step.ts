@@ -11,7 +11,7 @@ import { DATA } from "../record/isolation.ts";
 import type { Isolation } from "../record/types.ts";
 import { Turn } from "../store/turn.ts";
 import type { SealedTree, Store } from "../store/types.ts";
-import type { StepContext, StepRequest } from "./step.ts";
+import type { StepContext, StepRequest } from "./step-types.ts";
 
 interface SourceRequest {
   readonly task: string;

@@ -2,101 +2,26 @@
 // its location, or a failure, or (if we are killed) a lease whose holder is dead.
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
-import type { OutputId, PlanTask } from "../plan/types.ts";
-import type {
-  Execution,
-  ExecutionId,
-  Failure,
-  Holder,
-  RecordDb,
-  Resources,
-  RunId,
-  Success,
-} from "../record/types.ts";
+import type { OutputId } from "../plan/types.ts";
+import type { Execution, Failure, Holder, Resources, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
-import type { SealedTree, Store, TreeDigest } from "../store/types.ts";
+import type { SealedTree, Store } from "../store/types.ts";
 import { commitStep } from "./commit.ts";
 import type { TaskFailure } from "./events.ts";
-import type { Ended, Executor } from "./executors/types.ts";
+import type { Ended } from "./executors/types.ts";
 import { engineFailure, explain } from "./failure.ts";
-import type { Host } from "./host.ts";
-import type { InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
 import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
-import type { Runnable, TaskOptions } from "./runnable.ts";
-import type { Sandbox } from "./sandbox/types.ts";
 import { clearSlot, keepSlot } from "./slot.ts";
 import { isolationOf, makeSource } from "./source-step.ts";
 import { missingOutput, type Staged, stageStep } from "./staging.ts";
+import { digestsOf, madeOutput, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 
 /** How many lines of the log a failure shows. */
 const TAIL_LINES = 20;
 /** How many scratch folders of failed executions are kept for each output. */
 const KEPT_SCRATCH = 3;
-
-/** What all steps of a run share. */
-export interface StepContext {
-  readonly run: RunId;
-  readonly record: RecordDb;
-  readonly store: Store;
-  readonly executor: Executor;
-  readonly host: Host;
-  readonly sandbox: Sandbox;
-  readonly checks: InputChecks;
-  /** The PATH for steps whose spec names none. */
-  readonly path: string;
-  readonly stop: AbortSignal;
-  readonly kill: AbortSignal;
-  /** Logs that are growing: whoever trims them looks here. */
-  readonly logs: Set<CappedLog>;
-  /** Told when the command is about to start; `log` is the absolute path of its growing log. */
-  started(request: StepRequest, log: string): void;
-  warn(code: string, message: string, task: string, hint?: string): void;
-}
-
-export interface StepRequest {
-  readonly task: string;
-  readonly planTask: PlanTask;
-  readonly runnable: Runnable;
-  readonly options: TaskOptions;
-  /** What the option `pass` hands over. */
-  readonly passed: Readonly<Record<string, string>>;
-  /** Dependency name → the success that is read. */
-  readonly inputs: Readonly<Record<string, Success>>;
-  readonly execution: ExecutionId;
-  /** From 1. */
-  readonly attempt: number;
-  /** Absolute folder. */
-  readonly slot: string;
-  /** What to commit as, for an expander's plan: the task's own output is made later, of that plan's. */
-  readonly expansion?: { readonly output: OutputId; readonly resolvedKey: string };
-  /** Make it although there is a success: a stale one that is needed as an input. */
-  readonly force: boolean;
-  readonly waitedFor?: ExecutionId;
-}
-
-export type StepOutcome =
-  | {
-      readonly kind: "ran";
-      readonly success: Success;
-      /** What stands for the output where that is another: what was made again did not take its place. */
-      readonly stands?: Success;
-      readonly attempt: number;
-      readonly durationMs: number;
-    }
-  /** Somebody else made it. */
-  | { readonly kind: "reused"; readonly success: Success }
-  /** The same was made before, from the same bytes. */
-  | { readonly kind: "same"; readonly success: Success }
-  /** A plan is there that is to be performed; its result is the task's. `ran`: it was written just now. */
-  | { readonly kind: "expanded"; readonly expansion: Success; readonly ran: boolean }
-  /** The same may have been made since it was last looked for. */
-  | { readonly kind: "look-again" }
-  | { readonly kind: "held"; readonly holder: Holder }
-  | { readonly kind: "failed"; readonly failure: TaskFailure; readonly execution: ExecutionId }
-  /** Bytes of inputs are gone or changed, and their successes marked; or the inputs are stale, or were remade otherwise. */
-  | { readonly kind: "input-lost"; readonly outputs: readonly OutputId[] };
 
 /** Takes one step. Troubles of the engine's own surroundings (full disk, no descriptors) are failures too. Throws `lease-lost`. */
 export async function takeStep(context: StepContext, request: StepRequest): Promise<StepOutcome> {
@@ -361,18 +286,6 @@ class Step {
       return undefined; // a full disk, say: that the step failed matters more than its scratch folder
     }
   }
-}
-
-/** What a step commits. */
-export function madeOutput({ expansion, planTask }: StepRequest): OutputId {
-  return expansion?.output ?? planTask.output;
-}
-
-/** Dependency name → tree digest. */
-export function digestsOf(inputs: Readonly<Record<string, Success>>): Record<string, TreeDigest> {
-  const digests: Record<string, TreeDigest> = Object.create(null);
-  for (const name of Object.keys(inputs)) digests[name] = inputs[name]!.treeDigest;
-  return digests;
 }
 
 /** A failure in the run that this one waited for, as its own: how often it is tried again is this run's to say. */

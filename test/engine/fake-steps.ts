@@ -9,7 +9,7 @@ import {
   type Take,
 } from "../../src/engine/scheduler.ts";
 import { SlotPool } from "../../src/engine/slot-pool.ts";
-import type { StepOutcome } from "../../src/engine/step.ts";
+import type { StepOutcome } from "../../src/engine/step-types.ts";
 import { graphOf, type PlanGraph } from "../../src/plan/graph.ts";
 import type { Plan } from "../../src/plan/types.ts";
 import type { Holder, Success } from "../../src/record/types.ts";
