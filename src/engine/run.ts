@@ -15,7 +15,7 @@ import { noteOf } from "./note.ts";
 import { outputPath } from "./output-path.ts";
 import { perform } from "./perform.ts";
 import { openSandbox } from "./sandbox/open.ts";
-import { keepSources } from "./sources.ts";
+import { keepSources, sourceReader } from "./sources.ts";
 import { DEFAULT_PATH } from "./staging.ts";
 import { Work } from "./work.ts";
 
@@ -206,7 +206,7 @@ async function noteRun(plan: Plan, goals: readonly string[], options: RunOptions
     plan,
     planDigest: digest,
     goals,
-    note: noteOf(last ? before : undefined, plan),
+    note: await noteOf(last ? before : undefined, plan, sourceReader(options.store)),
     host: host.host,
     user: host.user,
     version,

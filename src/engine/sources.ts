@@ -1,4 +1,6 @@
 // Code and small data that specs name by sha256: kept in the store before anything runs, so that what runs is the copy.
+import { readFileSync } from "node:fs";
+import type { ReadSource } from "../plan/module-changes.ts";
 import { keepModule } from "../plan/module-keep.ts";
 import { sourceFile } from "../plan/sources.ts";
 import type { Store } from "../store/types.ts";
@@ -25,4 +27,12 @@ export async function keepSources(
       if (file !== undefined) await store.keepSource(sha256, file);
     }
   }
+}
+
+/** Reads what the store keeps of sources. */
+export function sourceReader(store: Store): ReadSource {
+  return async (sha256) => {
+    const path = await store.source(sha256);
+    return path === undefined ? undefined : readFileSync(path);
+  };
 }

@@ -1,6 +1,7 @@
 // What a run would do, in order, and why. The same decisions as `run`; the record adds what the author did to cause them.
 import { diff, type ValueChange } from "../plan/diff.ts";
 import { goalsOf, graphOf, type PlanGraph } from "../plan/graph.ts";
+import { spelledOut } from "../plan/module-changes.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { ExecutionId, RecordDb } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
@@ -10,6 +11,7 @@ import { defaultJobs, estimateMs } from "./estimate.ts";
 import { decideNow } from "./facts.ts";
 import { thisHost } from "./host.ts";
 import { openSandbox } from "./sandbox/open.ts";
+import { sourceReader } from "./sources.ts";
 
 export type Reason =
   /** The pipeline's run before had no such task, or there was none. */
@@ -91,7 +93,9 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
     const reasons: Reason[] = [];
     const change = changed.get(task);
     if (before !== undefined && before.tasks[task] === undefined) reasons.push({ kind: "first" });
-    if (change && change.changes.length > 0) reasons.push({ kind: "spec", changes: change.changes });
+    if (change && change.changes.length > 0) {
+      reasons.push({ kind: "spec", changes: await spelledOut(change.changes, sourceReader(store)) });
+    }
     reasons.push(...inputReasons(plan, before, graph, task, decision.due));
     reasons.push(...(await causeReasons(decision.due.get(node)!, output, record, reasons.length > 0)));
     due.push({ task, output, reasons, ...(expectedMs === undefined ? {} : { expectedMs }) });

@@ -1,10 +1,14 @@
 // alamode diff: what was changed, and what only follows from it.
 
+import { existsSync } from "node:fs";
 import { jsonDocument } from "../../bencode/as-json.ts";
+import { sourceReader } from "../../engine/sources.ts";
 import { AlamodeError } from "../../errors.ts";
 import { changeText, pathText } from "../../plan/change-text.ts";
 import { diff, type PlanDiff, type ValueChange } from "../../plan/diff.ts";
+import { spelledOut } from "../../plan/module-changes.ts";
 import type { Plan } from "../../plan/types.ts";
+import { openStore } from "../../project.ts";
 import { type CommonOptions, type Context, contextOf, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { indent, shortId, table } from "../format.ts";
@@ -19,7 +23,7 @@ export async function diffCommand(
   const context = await contextOf(options);
   const before = await planNamed(context, old);
   const after = now === undefined ? (await loadPipeline(context)).plan : await planNamed(context, now);
-  const found = diff(before, after);
+  const found = await spelled(diff(before, after), context);
   process.stdout.write(
     options.json
       ? `${jsonDocument(found)}\n`
@@ -28,6 +32,24 @@ export async function diffCommand(
           .join(""),
   );
   return found.values.length > 0 ? EXIT.failed : EXIT.done;
+}
+
+/** With what changed in functions that are tasks, file by file, where their code is known. */
+async function spelled(found: PlanDiff, context: Context): Promise<PlanDiff> {
+  const isModule = ({ changes }: PlanDiff["changed"][number]) =>
+    changes.some(({ path }) => path[0] === "module");
+  if (!found.changed.some(isModule)) return found;
+  const store = existsSync(context.storeDir) ? await openStore(context.storeDir) : undefined;
+  try {
+    const read = store === undefined ? async () => undefined : sourceReader(store);
+    const changed = found.changed.map(async (one) => ({
+      ...one,
+      changes: await spelledOut(one.changes, read),
+    }));
+    return { ...found, changed: await Promise.all(changed) };
+  } finally {
+    await store?.close();
+  }
 }
 
 /** A run by its number, or a PIPELINE. */
