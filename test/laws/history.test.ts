@@ -11,14 +11,14 @@ const settings = seed === undefined ? {} : { seed: Number(seed) };
 
 test("whatever happened before, a run makes what an empty store would hold, by the fewest executions, as status said", async () => {
   await fc.assert(fc.asyncProperty(histories({ slain: false }), performHistory), {
-    numRuns: long ? 1500 : 30,
+    numRuns: long ? 500 : 30,
     ...settings,
   });
 });
 
 test("so it does after runs whose process was killed with SIGKILL", async () => {
   await fc.assert(fc.asyncProperty(histories({ slain: true }), performHistory), {
-    numRuns: long ? 100 : 4,
+    numRuns: long ? 40 : 4,
     ...settings,
   });
 });
