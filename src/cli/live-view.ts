@@ -35,8 +35,8 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
     return Math.max(10, stream.rows || 24);
   }
 
-  function tell(...lines: string[]): void {
-    finished.push(...lines);
+  function tell(lines: readonly string[]): void {
+    for (const line of lines) finished.push(line); // not spread: a log may have more lines than a call takes arguments
   }
 
   function familyLine({ name, ran, firstStart, lastEnd }: Family): string {
@@ -46,8 +46,8 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
   function ran(task: string, durationMs: number, at: number): void {
     const isFolded = folded.of(task) !== undefined;
     const whole = folded.ran(task, at);
-    if (!isFolded) tell(ranLine(task, durationMs, columns, paint));
-    else if (whole !== undefined) tell(familyLine(whole));
+    if (!isFolded) tell([ranLine(task, durationMs, columns, paint)]);
+    else if (whole !== undefined) tell([familyLine(whole)]);
   }
 
   function event(told: RunEvent): void {
@@ -55,20 +55,20 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
     apply(progress, told, at);
     switch (told.event) {
       case "task.waiting":
-        tell(waitingLine(told, paint));
+        tell([waitingLine(told, paint)]);
         break;
       case "task.ran":
         ran(told.task, told.durationMs, at);
         break;
       case "task.failed":
-        if (told.retryInMs !== undefined) tell(retryLine(told.task, told.failure, told.retryInMs, paint));
-        else tell(...failureBlock(told.task, told.failure, flags, paint));
+        if (told.retryInMs !== undefined) tell([retryLine(told.task, told.failure, told.retryInMs, paint)]);
+        else tell(failureBlock(told.task, told.failure, flags, paint));
         break;
       case "warning":
-        tell(...warningLines(told, paint));
+        tell(warningLines(told, paint));
         break;
       case "run.finished":
-        tell(...folded.rest().map(familyLine), summaryLine(told));
+        tell([...folded.rest().map(familyLine), summaryLine(told)]);
         progress.running.clear();
         close();
         return;
@@ -134,7 +134,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
   }
 
   function say(line: string): void {
-    tell(line);
+    tell([line]);
     draw();
   }
 
@@ -142,7 +142,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
     event,
     say,
     log: (task, lines) => {
-      tell(...lines.map((line) => `${paint.dim(`${task} |`)} ${line}`));
+      tell(lines.map((line) => `${paint.dim(`${task} |`)} ${line}`));
       soon ??= setTimeout(() => draw(), SOON_MS);
     },
     close,

@@ -6,25 +6,25 @@ import { nameColumns, paintFor, type View, type ViewOptions } from "./view.ts";
 export function plainView({ stream, tasks, flags }: ViewOptions): View {
   const paint = paintFor(stream);
   const columns = nameColumns(tasks);
-  const print = (...lines: string[]) => stream.write(lines.map((line) => `${line}\n`).join(""));
+  const print = (lines: readonly string[]) => stream.write(lines.map((line) => `${line}\n`).join(""));
 
   function event(told: RunEvent): void {
     switch (told.event) {
       case "task.waiting":
-        print(waitingLine(told, paint));
+        print([waitingLine(told, paint)]);
         return;
       case "task.ran":
-        print(ranLine(told.task, told.durationMs, columns, paint));
+        print([ranLine(told.task, told.durationMs, columns, paint)]);
         return;
       case "task.failed":
-        if (told.retryInMs !== undefined) print(retryLine(told.task, told.failure, told.retryInMs, paint));
-        else print(...failureBlock(told.task, told.failure, flags, paint));
+        if (told.retryInMs !== undefined) print([retryLine(told.task, told.failure, told.retryInMs, paint)]);
+        else print(failureBlock(told.task, told.failure, flags, paint));
         return;
       case "warning":
-        print(...warningLines(told, paint));
+        print(warningLines(told, paint));
         return;
       case "run.finished":
-        print(summaryLine(told));
+        print([summaryLine(told)]);
         return;
       case "run.started":
       case "task.started":
@@ -40,8 +40,8 @@ export function plainView({ stream, tasks, flags }: ViewOptions): View {
 
   return {
     event,
-    log: (task, lines) => print(...lines.map((line) => `${paint.dim(`${task} |`)} ${line}`)),
-    say: (line) => print(line),
+    log: (task, lines) => print(lines.map((line) => `${paint.dim(`${task} |`)} ${line}`)),
+    say: (line) => print([line]),
     close: () => {},
   };
 }

@@ -50,7 +50,7 @@ export function startTellingVerify({ json, stored, tasks, flags }: TellingVerify
     stream.write(`\r\x1b[K${words.paint.dim(clip(text, columnsOf(stream) - 1))}`);
     drawn = true;
   }
-  function say(...lines: string[]): void {
+  function say(lines: readonly string[]): void {
     if (lines.length === 0) return;
     erase();
     stream.write(lines.map((line) => `${line}\n`).join(""));
@@ -69,7 +69,7 @@ export function startTellingVerify({ json, stored, tasks, flags }: TellingVerify
       running.delete(told.task);
       progress.done++;
     }
-    say(...verifyLines(told, words));
+    say(verifyLines(told, words));
   }
 
   function interrupted(): void {
@@ -78,7 +78,7 @@ export function startTellingVerify({ json, stored, tasks, flags }: TellingVerify
       return;
     }
     stop.abort();
-    say("stopping: what runs is being ended; once more to kill it");
+    say(["stopping: what runs is being ended; once more to kill it"]);
   }
   const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
   for (const signal of signals) process.on(signal, interrupted);

@@ -99,3 +99,16 @@ test("a family that would fill the screen is one line with its count", () => {
     "21 tasks: 21 ran, 1.1 s",
   ]);
 });
+
+test("a task may print more lines at once than a call takes arguments", () => {
+  const lines = Array.from({ length: 200_000 }, (_, i) => `${i + 1}`);
+  for (const viewOf of [plainView, liveView]) {
+    const { stream, text } = fakeTerminal(24);
+    const view = viewOf({ stream, tasks: ["chatty"], flags: "" });
+    view.log("chatty", lines);
+    view.close();
+    const shown = stripVTControlCharacters(text()).trimEnd().split("\n");
+    assert.equal(shown.length, lines.length);
+    assert.equal(shown.at(-1), "chatty | 200000");
+  }
+});

@@ -127,6 +127,17 @@ test("--logs shows what tasks print, each line under its task's name", async (t)
   );
 });
 
+test("--logs shows every line of a task that prints hundreds of thousands at once", async (t) => {
+  const here = project(t, {
+    "pipeline.ts": pipeline(`dag.task("chatty", { command: "seq 1 200000; echo x > $OUTPUT" });`),
+  });
+  const lines = (await here.done(["run", "--logs"]))
+    .split("\n")
+    .filter((line) => line.startsWith("chatty | "));
+  assert.equal(lines.length, 200_000);
+  assert.equal(lines.at(-1), "chatty | 200000");
+});
+
 test("a failure says what, shows the end of the log, and where to look", async (t) => {
   const here = project(t, {
     "pipeline.ts":
