@@ -72,7 +72,7 @@ export async function commitStep(
   });
   const { location, stamps } = await store.commit(output, sealed, {
     taken: await record.locations(output, store.id),
-    mayMoveAside: true,
+    mayMoveAside: context.ownsStore,
   });
   const committed = await record.commit({
     token,

@@ -6,7 +6,7 @@ import { planDigest } from "../plan/encode.ts";
 import type { PlanGraph } from "../plan/graph.ts";
 import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
 import { weakest } from "../record/isolation.ts";
-import type { AliasRequest, RunId, Success } from "../record/types.ts";
+import type { AliasRequest, ExecutionId, RunId, Success } from "../record/types.ts";
 import { closure } from "./closure.ts";
 import type { Decision } from "./decide.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
@@ -67,6 +67,8 @@ class Level {
   readonly #shared: Shared;
   readonly #request: LevelRequest;
   readonly #lastFailure = new Map<number, TaskFailure>();
+  /** Whom each held node was last told to wait for: it asks again and again. */
+  readonly #waitsFor = new Map<number, ExecutionId>();
 
   constructor(shared: Shared, request: LevelRequest) {
     this.#shared = shared;
@@ -302,7 +304,9 @@ class Level {
         emit({ event: "task.same", ...about, execution: outcome.success.execution });
         break;
       case "held": {
-        const { run, host, pid } = outcome.holder;
+        const { run, host, pid, execution } = outcome.holder;
+        if (run === this.#shared.run || this.#waitsFor.get(node) === execution) break;
+        this.#waitsFor.set(node, execution);
         emit({ event: "task.waiting", ...about, holder: { run, host, pid } });
         break;
       }
@@ -315,7 +319,11 @@ class Level {
         break;
       }
       default:
-        if (state === "failed") failures.push({ ...about, failure: this.#lastFailure.get(node)! }); // its retry was called off
+        if (state === "failed") {
+          const failure = this.#lastFailure.get(node)!; // its retry was called off
+          failures.push({ ...about, failure });
+          emit({ event: "task.failed", ...about, failure });
+        }
         if (state === "notStarted") {
           emit({
             event: "task.notStarted",

@@ -11,6 +11,7 @@ import type { FactSource } from "./facts.ts";
 import { InputChecks } from "./input-checks.ts";
 import { performLevel, type Shared } from "./level.ts";
 import type { CappedLog } from "./log.ts";
+import { ownsStore } from "./ownership.ts";
 import type { FailedTask } from "./run.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { sweepScratch } from "./scratch.ts";
@@ -85,6 +86,7 @@ export async function perform(performance: Performance): Promise<Performed> {
         host,
         executor,
         logs,
+        ownsStore: await ownsStore(record, store),
         checks: new InputChecks(record, store),
         started: ({ task, planTask, execution, attempt }, log) =>
           emit({ event: "task.started", task, output: planTask.output, execution, attempt, log }),

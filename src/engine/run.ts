@@ -90,7 +90,9 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
   const noted = await noteRun(plan, goals, options, host);
   let { tasks } = closure(graph, goalNodes);
   const due = [...decision.due.keys()];
-  const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), due.length));
+  // A slot costs a few folders: no more than there can be use for, which a plan yet to be written leaves open.
+  const grows = due.some((node) => work.of(node).runnable.expand);
+  const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), grows ? Number.POSITIVE_INFINITY : tasks));
   const estimate = estimateMs(due.map(nameOf), await record.durations(due.map(nameOf)), jobs);
   emit({
     event: "run.started",

@@ -5,6 +5,7 @@ import { AlamodeError } from "../errors.ts";
 import { parseJson } from "../plan/json-parse.ts";
 import { nearNames } from "../plan/near.ts";
 import { type Place, placeOf } from "../plan/places.ts";
+import { parseS3Digest } from "../plan/source-s3.ts";
 import type { Plan, PlanTask } from "../plan/types.ts";
 import { MODULE_FOLDER, type ModuleCall, moduleArgv, moduleReads } from "./module-staging.ts";
 
@@ -14,7 +15,7 @@ export interface Runnable {
   /** The command as its author wrote it, for people. */
   readonly shown: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Relative path → sha256 of the data that the task is, where it is data: then nothing is run. "" is a lone file. */
+  /** Relative path → sha256 of the data that the task is, or what S3 calls it, where it is data: then nothing is run. "" is a lone file. */
   readonly source: Readonly<Record<string, string>> | undefined;
   /** Relative path → sha256. */
   readonly files: Readonly<Record<string, string>>;
@@ -129,7 +130,7 @@ function sourceOf(task: PlanTask, problem: (key: string, what: string) => void):
   for (const path of paths) {
     if (path === "" ? paths.length > 1 : !isInside(path))
       problem(`source.${path}`, "must be a path inside the output folder");
-    if (!/^[0-9a-f]{64}$/.test(source[path]!))
+    if (!/^[0-9a-f]{64}$/.test(source[path]!) && parseS3Digest(source[path]!) === undefined)
       problem(`source.${path}`, "must be a sha256: write it with source()");
   }
   for (const key of ["command", "module", "files", "produces", "expand"])

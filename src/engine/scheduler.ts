@@ -226,7 +226,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
         const lost = [...graph.inputs(node)].filter((input) =>
           outcome.outputs.includes(graph.outputs[input]!),
         );
-        entry.state = "waiting";
+        set(node, "waiting");
         return Promise.all(lost.map(request.again)).then((decisions) => {
           for (const { due, done } of decisions) add(due, done);
           recount(node);

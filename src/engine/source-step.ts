@@ -4,8 +4,10 @@ import { chmodSync, constants, copyFileSync, mkdirSync, statSync } from "node:fs
 import { copyFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
+import { openS3, type S3Object, s3Url } from "../plan/fetch-s3.ts";
 import { fetchUrl, shownUrl } from "../plan/fetch-url.ts";
 import { movedPlace, type Place } from "../plan/places.ts";
+import { eachOf, parseS3Digest, s3ObjectOf } from "../plan/source-s3.ts";
 import { cachedDigests, sourceFile } from "../plan/sources.ts";
 import { DATA } from "../record/isolation.ts";
 import type { Isolation } from "../record/types.ts";
@@ -15,12 +17,21 @@ import type { StepContext, StepRequest } from "./step-types.ts";
 
 interface SourceRequest {
   readonly task: string;
-  /** Relative path → sha256 (64 hex); "" is a lone file. */
+  /** Relative path → sha256 (64 hex), or what S3 calls the content; "" is a lone file. */
   readonly source: Readonly<Record<string, string>>;
   readonly place: Place | undefined;
   readonly store: Store;
   readonly top: string;
   readonly signal: AbortSignal;
+}
+
+/** A file of a source that is to be fetched. */
+interface Wanted {
+  readonly path: string;
+  readonly planned: string;
+  readonly object: S3Object;
+  /** Absolute path. */
+  readonly to: string;
 }
 
 /** A larger file is copied while other work goes on. */
@@ -51,18 +62,44 @@ export async function makeSource(
   }
   const turn = new Turn(signal);
   const folders = new Set<string>();
-  for (const [path, sha256] of Object.entries(source)) {
+  const inS3: Wanted[] = [];
+  for (const [path, planned] of Object.entries(source)) {
     if (turn.over()) await turn.next();
     const to = path === "" ? top : join(top, path);
     if (!folders.has(dirname(to))) mkdirSync(dirname(to), { recursive: true });
     folders.add(dirname(to));
-    const from = (await store.source(sha256)) ?? sourceFile(sha256);
+    const isDigest = parseS3Digest(planned) === undefined;
+    const from = isDigest ? ((await store.source(planned)) ?? sourceFile(planned)) : undefined;
+    const object = from === undefined ? s3ObjectOf(path, planned, place) : undefined;
+    if (object !== undefined) {
+      inS3.push({ path, planned, object, to });
+      continue;
+    }
     if (from !== undefined) await copy(from, to, path, request);
     else if (place !== undefined) await fetchUrl(place.url, { to, signal });
-    else throw nowhere(path, sha256, request);
+    else throw nowhere(path, planned, request);
     chmodSync(to, 0o644);
   }
+  if (inS3.length > 0) await fetchFromS3(inS3, request);
   return asPlanned(await store.seal(top, {}, signal), request);
+}
+
+/** Fetches what was planned, by its version or under the condition that its ETag is what it was. */
+async function fetchFromS3(all: readonly Wanted[], { task, place, signal }: SourceRequest): Promise<void> {
+  const s3 = await openS3(place !== undefined && "url" in place ? place : {});
+  try {
+    await eachOf(all, async ({ path, planned, object, to }) => {
+      signal.throwIfAborted();
+      const named = parseS3Digest(planned);
+      const name = named?.by === "version" ? { versionId: named.name } : named ? { etag: named.name } : {};
+      const became = await s3.fetch({ object, ...name, to, signal });
+      if (became === "fetched") return chmodSync(to, 0o644);
+      const now = became === "gone" ? "none" : "another";
+      throw changed(path, task, { planned, now, from: s3Url(object) });
+    });
+  } finally {
+    s3.close();
+  }
 }
 
 async function leaveInPlace(path: string, { task, store, signal }: SourceRequest): Promise<SealedTree> {
@@ -99,7 +136,8 @@ async function copy(from: string, to: string, path: string, { task }: SourceRequ
 function asPlanned(sealed: SealedTree, { task, source, place }: SourceRequest): SealedTree {
   for (const [path, planned] of Object.entries(source)) {
     const entry = sealed.tree.get(path);
-    if (entry?.kind === "file" && entry.sha256 === planned) continue;
+    if (entry?.kind === "file" && (entry.sha256 === planned || parseS3Digest(planned) !== undefined))
+      continue;
     const now = entry?.kind === "file" ? entry.sha256 : "none";
     throw changed(path, task, { planned, now, ...origin(path, sealed, place, planned) });
   }
@@ -134,8 +172,8 @@ function origin(
   planned: string,
 ): { from?: string } {
   if (sealed.inPlace) return { from: path === "" ? sealed.path : join(sealed.path, path) };
-  const from =
-    sourceFile(planned) ?? (place !== undefined && "url" in place ? shownUrl(place.url) : undefined);
+  const url = place !== undefined && "url" in place ? shownUrl(place.url) : undefined;
+  const from = sourceFile(planned) ?? (url?.endsWith("/") ? url + path : url);
   return from === undefined ? {} : { from };
 }
 

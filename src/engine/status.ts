@@ -12,6 +12,7 @@ import { decideNow } from "./facts.ts";
 import { thisHost } from "./host.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import { sourceReader } from "./sources.ts";
+import { Work } from "./work.ts";
 
 export type Reason =
   /** The pipeline's run before had no such task, or there was none. */
@@ -79,6 +80,7 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
   const source = { record, store, host: thisHost(), mark: false, isolation };
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
+  new Work(plan, graph, process.env).add(decision); // a run would refuse what is wrong with it
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);
   const durations = await record.durations(tasks);

@@ -19,6 +19,8 @@ export interface StepContext {
   readonly host: Host;
   readonly sandbox: Sandbox;
   readonly checks: InputChecks;
+  /** Whether rubbish at a location may be moved aside. */
+  readonly ownsStore: boolean;
   /** The PATH for steps whose spec names none. */
   readonly path: string;
   readonly stop: AbortSignal;

@@ -39,7 +39,10 @@ export async function endStrays(
     });
   }
   const damaged = [];
+  const standing = await record.successes(made.map(({ success }) => success.output));
   for (const { task, success } of made) {
+    // What does not stand any more is known already: a task damaged it, say, which is told as that.
+    if (standing.get(success.output)?.id !== success.id) continue;
     if (success.madeAt < since || (await store.rehash(success.location))?.digest === success.treeDigest)
       continue;
     await record.mark(success.id, "damaged");

@@ -8,6 +8,11 @@ const APPLICATION_ID = 0x616c616d;
 
 const MIGRATION_1 = `
 -- Everything is referred to by a small integer; 32-byte digests and IDs are written once.
+CREATE TABLE identity (
+  id TEXT NOT NULL                      -- 16 hex digits: names this record wherever its file lies
+) STRICT;
+INSERT INTO identity (id) VALUES (lower(hex(randomblob(8))));
+
 CREATE TABLE specs (
   id INTEGER PRIMARY KEY,
   digest BLOB NOT NULL UNIQUE,          -- sha256 of bytes

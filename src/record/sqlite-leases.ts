@@ -120,7 +120,7 @@ function takeLease(db: SqliteConnection, startedAt: Millis, request: ClaimReques
   };
 }
 
-/** Leases on the output, first, and on the resolved key under whatever output. */
+/** Leases (of this very run too, when plans that its tasks wrote share a task) on the output, first, and on the resolved key under whatever output. */
 function findLeases(db: SqliteConnection, request: ClaimRequest): { executionId: number; holder: Holder }[] {
   interface LeaseRow extends Omit<Holder, "execution"> {
     readonly id: number;
@@ -136,15 +136,10 @@ function findLeases(db: SqliteConnection, request: ClaimRequest): { executionId:
     outputId,
     bytesOf(request.resolvedKey),
   );
-  return rows.map(({ id, n, same_output, ...rest }) => {
-    const holder = { ...rest, execution: `${rest.run}-${n}` };
-    if (same_output === 1 && holder.run === request.run) {
-      throw new Error(
-        `${holder.execution} of this very run makes the output. This is a bug; please report it.`,
-      );
-    }
-    return { executionId: id, holder };
-  });
+  return rows.map(({ id, n, same_output: _, ...rest }) => ({
+    executionId: id,
+    holder: { ...rest, execution: `${rest.run}-${n}` },
+  }));
 }
 
 function findExecution(db: SqliteConnection, execution: ExecutionId): Execution | undefined {

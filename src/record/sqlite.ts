@@ -29,6 +29,7 @@ export async function openSqliteRecord(file: string, options: SqliteRecordOption
   const held = new Map<RunId, () => void>();
   return {
     url: `sqlite:${db.file}`,
+    id: await db.read(() => db.get<{ id: string }>("SELECT id FROM identity")!.id),
     ...runCalls(db, now, held),
     ...planQueries(db),
     ...leaseCalls(db, now),

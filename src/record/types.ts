@@ -251,6 +251,8 @@ export interface Reproducibility {
 export interface RecordDb {
   /** Shown in messages, so never holds credentials. */
   readonly url: string;
+  /** 16 hex digits. Names the record wherever it is moved to. */
+  readonly id: string;
 
   /**
    * Notes the plan (each spec once) and a new run, and takes the lock by which others know that it lives.

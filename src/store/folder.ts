@@ -10,6 +10,7 @@ import {
   mkdirSync,
   readFileSync,
   realpathSync,
+  renameSync,
   statSync,
   symlinkSync,
   unlinkSync,
@@ -36,6 +37,7 @@ import type {
   CommitOptions,
   HashedTree,
   Location,
+  Owner,
   SealedTree,
   SealOptions,
   Store,
@@ -131,6 +133,19 @@ class FolderStore implements Store {
     this.scratchDir = `${root}/tmp`;
     this.logDir = `${root}/logs`;
     this.#sources = new KeptSources(`${root}/sources`, this.scratchDir);
+  }
+
+  async owner(): Promise<Owner | undefined> {
+    const file = `${this.#root}/owner`;
+    if (!existsSync(file)) return undefined;
+    const [id = "", url = ""] = readFileSync(file, "utf8").split("\n");
+    return { id, url };
+  }
+
+  async setOwner({ id, url }: Owner): Promise<void> {
+    const fresh = `${this.#root}/owner.${randomBytes(6).toString("hex")}`;
+    writeFileSync(fresh, `${id}\n${url}\n`, { mode: 0o644 });
+    renameSync(fresh, `${this.#root}/owner`);
   }
 
   async present(locations: readonly Location[]): Promise<boolean[]> {

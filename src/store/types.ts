@@ -64,12 +64,24 @@ export type Check =
   | { readonly kind: "missing" }
   | { readonly kind: "damaged"; readonly path: string; readonly how: string };
 
+/** A record, as a store knows it. */
+export interface Owner {
+  readonly id: string;
+  readonly url: string;
+}
+
 /** Every driver passes `storeContract` (test/store/contract.ts). */
 export interface Store {
   /** Shown in messages, so never holds credentials. */
   readonly url: string;
   /** Names the store in records. Stays the same wherever the store is moved to. */
   readonly id: string;
+  /**
+   * The record whose successes lie here, by id and URL, and whose runs alone may move aside what no success of theirs names.
+   * Undefined for a new store.
+   */
+  owner(): Promise<Owner | undefined>;
+  setOwner(owner: Owner): Promise<void>;
   /** Absolute folder for steps in flight, on the file system that `commit` moves from. */
   readonly scratchDir: string;
   /** Absolute folder of the executions' logs. */

@@ -26,6 +26,9 @@ CREATE TABLE executions (
   scratch TEXT,
   UNIQUE (run_id, n)
 ) STRICT;
+CREATE TABLE identity (
+  id TEXT NOT NULL                      -- 16 hex digits: names this record wherever its file lies
+) STRICT;
 CREATE TABLE leases (
   output_id INTEGER PRIMARY KEY REFERENCES outputs (id),
   execution_id INTEGER NOT NULL UNIQUE REFERENCES executions (id),

@@ -2,7 +2,7 @@
 // starts inherits the write end of its slot's FIFO: group and FIFO together tell whether anything of it is left.
 import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, mkdirSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, existsSync, mkdirSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
@@ -64,6 +64,7 @@ export function openLocalExecutor(run: string): Executor {
     try {
       const log = openSync(job.log, "a", 0o644);
       fds.push(log);
+      if (!existsSync(fifoOf(job.slot))) makeFifos([job.slot]); // a task may have removed what lies around it
       const alive = openSync(fifoOf(job.slot), constants.O_RDWR);
       fds.push(alive);
       child = spawn("/bin/sh", ["-c", LAUNCHER, "sh", ...job.argv], {
@@ -92,7 +93,7 @@ export function openLocalExecutor(run: string): Executor {
     const stopping = stopper(group, job.timeoutMs, stop, kill);
     try {
       const [code, signal] = await exit;
-      const survivors = await endSurvivors(group, job, stopping.reason !== undefined);
+      const survivors = await endSurvivors(group, job, stopping.reason !== undefined, kill);
       return over({
         ...(signal === null ? { exitCode: code! } : { signal }),
         ...(stopping.reason === undefined ? {} : { stoppedFor: stopping.reason }),
@@ -112,13 +113,7 @@ export function openLocalExecutor(run: string): Executor {
     async openSlots(folder, count) {
       const slots = Array.from({ length: count }, (_, n) => join(folder, String(n)));
       for (const slot of slots) mkdirSync(slot, { recursive: true, mode: 0o755 });
-      const made = spawnSync("mkfifo", slots.map(fifoOf), { encoding: "utf8" }); // Node has no call for it
-      if (made.error !== undefined) throw systemError(made.error, `making FIFOs in ${folder} with mkfifo`);
-      if (made.status !== 0) {
-        throw new AlamodeError("store-unusable", `cannot make a FIFO in ${folder}: ${made.stderr.trim()}`, {
-          hint: "Put the store on a local file system with --store.",
-        });
-      }
+      makeFifos(slots);
       return slots;
     },
     execute,
@@ -154,16 +149,25 @@ export function openLocalExecutor(run: string): Executor {
   };
 }
 
-/** Ends whatever of the job is left after its command exited; returns what did not end by itself. */
-async function endSurvivors(group: number, job: Job, stopped: boolean): Promise<Survivor[]> {
+/**
+ * Ends whatever of the job is left after its command exited; returns what did not end by itself. A shell dies of TERM at
+ * once, and what it called may be cleaning up yet: of a stopped job it has the whole grace.
+ */
+async function endSurvivors(
+  group: number,
+  job: Job,
+  stopped: boolean,
+  kill: AbortSignal,
+): Promise<Survivor[]> {
   const fifo = fifoOf(job.slot);
   // Zombies do not count: where process 1 reaps nobody, a straggler that has ended stays one.
   const left = () => groupMembers(group).length > 0 || held(fifo);
   const found = new Map<number, Survivor>();
   if (!left()) return [];
+  const lingerMs = stopped ? KILL_GRACE_MS : LINGER_MS;
   for (
     let waited = 0, pause = 1;
-    !stopped && waited < LINGER_MS && left();
+    !kill.aborted && waited < lingerMs && left();
     waited += pause, pause = Math.min(pause * 2, 50)
   ) {
     await delay(pause);
@@ -218,6 +222,16 @@ function stopper(group: number, timeoutMs: number | undefined, stop: AbortSignal
   if (kill.aborted) onKill();
   else if (stop.aborted) onStop();
   return state;
+}
+
+function makeFifos(slots: readonly string[]): void {
+  const made = spawnSync("mkfifo", slots.map(fifoOf), { encoding: "utf8" }); // Node has no call for it
+  if (made.error !== undefined) throw systemError(made.error, `making FIFOs for ${slots[0]} with mkfifo`);
+  if (made.status !== 0) {
+    throw new AlamodeError("store-unusable", `cannot make a FIFO in ${slots[0]}: ${made.stderr.trim()}`, {
+      hint: "Put the store on a local file system with --store.",
+    });
+  }
 }
 
 function fifoOf(slot: string): string {

@@ -97,7 +97,9 @@ function pids(): number[] {
 }
 
 function commandOf(pid: number): string {
-  const line = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
+  const line = read(`/proc/${pid}/cmdline`)
+    .replace(/[\s\p{Cc}]+/gu, " ")
+    .trim();
   return line.length > 80 ? `${line.slice(0, 79)}…` : line || read(`/proc/${pid}/comm`).trim();
 }
 

@@ -1,0 +1,21 @@
+// Two records on one store: what is rubbish to one may be a success of the other, so only one of them may move it aside.
+import { existsSync } from "node:fs";
+import type { RecordDb } from "../record/types.ts";
+import type { Store } from "../store/types.ts";
+
+/**
+ * Whether runs of this record may move aside what lies at a location without a success of theirs: those of the record that
+ * used the store first, until that record is gone, or another has taken its place.
+ */
+export async function ownsStore(record: RecordDb, store: Store): Promise<boolean> {
+  const owner = await store.owner();
+  if (owner?.id === record.id && owner.url === record.url) return true;
+  if (owner !== undefined && owner.id !== record.id && owner.url !== record.url && isThere(owner.url))
+    return false;
+  await store.setOwner({ id: record.id, url: record.url });
+  return true;
+}
+
+function isThere(url: string): boolean {
+  return !url.startsWith("sqlite:") || existsSync(url.slice("sqlite:".length));
+}
