@@ -6,6 +6,7 @@ export { AlamodeError, type Facts } from "./errors.ts";
 export { type OpenOptions, open, type Project, type RunRequest, type RunSummary, run } from "./library.ts";
 export { Dag } from "./plan/dag.ts";
 export { diff, type PlanDiff, type ValueChange } from "./plan/diff.ts";
+export type { S3Options } from "./plan/fetch-s3.ts";
 export { type Json, json } from "./plan/json.ts";
 export { loadPlan } from "./plan/load.ts";
 export { type ModuleOptions, type ModuleSpec, module } from "./plan/module.ts";

@@ -1,5 +1,5 @@
 // The package as a user gets it: packed, installed from the tarball in an empty folder, run and type-checked there.
-// Needs the built dist/ and, for the two dependencies, npm's cache or its registry.
+// Needs the built dist/ and, for its dependencies, npm's cache or its registry.
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import {

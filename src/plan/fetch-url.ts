@@ -40,6 +40,7 @@ export function checkUrl(url: string): void {
 
 /** A URL without what may be a secret in it, for messages. */
 export function shownUrl(url: string): string {
+  if (!/^https?:/.test(url)) return url;
   const { origin, pathname, search } = new URL(url);
   return origin + pathname + (search === "" ? "" : "?…");
 }
@@ -92,8 +93,8 @@ export async function fetchUrl(
   return { sha256: hash.digest("hex"), etag: given === null || given.startsWith("W/") ? undefined : given };
 }
 
-/** fetch says "fetch failed", and why in the causes. */
-function whyNot(error: unknown): string {
+/** Why a request came to nothing, in words. fetch says "fetch failed", and why in the causes. */
+export function whyNot(error: unknown): string {
   let found = error;
   while (found instanceof Error && found.cause instanceof Error) found = found.cause;
   if (!(found instanceof Error)) return String(found);

@@ -1,4 +1,4 @@
-// Where the data of source tasks is to be had: a URL, or a folder or file that is read in place. Goes into meta.places, under
+// Where the data of source tasks is to be had: a URL, an object in S3, or a folder or file that is read in place. Goes into meta.places, under
 // the task's name, where it changes no ID: data is known by its content, wherever it comes from.
 import { isAbsolute, resolve, sep } from "node:path";
 import { isPlainObject } from "../bencode/encode.ts";
@@ -7,8 +7,13 @@ import { AlamodeError } from "../errors.ts";
 import type { Task } from "./task.ts";
 import type { Plan } from "./types.ts";
 
-/** `path` is absolute, and as the pipeline names it: `movedPlace` says where that is on this machine. */
-export type Place = { readonly url: string } | { readonly path: string };
+/**
+ * `path` is absolute, and as the pipeline names it: `movedPlace` says where that is on this machine. `endpoint` and `region` say
+ * which server a URL that begins with `s3://` means, where the pipeline does.
+ */
+export type Place =
+  | { readonly url: string; readonly endpoint?: string; readonly region?: string }
+  | { readonly path: string };
 
 // Global, because the pipeline may have loaded another copy of this package than whoever loads the pipeline.
 const PLACES = Symbol.for("a-la-mode.places");
@@ -72,7 +77,14 @@ export function placeOf(plan: Plan, task: string): Place | undefined {
   const place = (places as { readonly [task: string]: unknown })[task] as
     | Partial<Record<string, unknown>>
     | undefined;
-  if (typeof place?.["url"] === "string") return { url: place["url"] };
+  if (typeof place?.["url"] === "string") {
+    const { url, endpoint, region } = place;
+    return {
+      url,
+      ...(typeof endpoint === "string" ? { endpoint } : {}),
+      ...(typeof region === "string" ? { region } : {}),
+    };
+  }
   const path = place?.["path"];
   return typeof path === "string" && isAbsolute(path) ? { path } : undefined;
 }

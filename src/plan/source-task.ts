@@ -4,15 +4,17 @@ import { existsSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import { sortUtf8 } from "../bencode/order.ts";
 import { AlamodeError } from "../errors.ts";
+import type { S3Options } from "./fetch-s3.ts";
 import { checkUrl } from "./fetch-url.ts";
 import { movedPlace, rememberPlace } from "./places.ts";
 import { filesBelow, sourceFiles } from "./source-files.ts";
+import { isS3Url, pinS3 } from "./source-s3.ts";
 import { pinUrl } from "./source-url.ts";
 import { cachedDigests, digestMap, isFile, relativePath, sourceBase } from "./sources.ts";
 
 /** The part of a spec that says which data a task is. */
 export type SourceSpec = {
-  /** Relative path → sha256 (64 hex) of the content. A lone file has the path "". */
+  /** Relative path → sha256 (64 hex) of the content, or what S3 calls it. A lone file has the path "". */
   readonly source: { readonly [path: string]: string };
 };
 
@@ -38,6 +40,8 @@ export interface UrlSource {
  *     dag.task('iris', source({ url: 'https://…', sha256: '…' }))      // fetched when it is needed
  *     dag.task('latest', await source({ url: 'https://…' }))           // fetched now
  *     dag.task('hg38', source('/shared/ref/hg38', { inPlace: true }))  // never copied
+ *     dag.task('orders', await source('s3://bucket/orders.csv'))       // by version, sha256 or ETag; fetched when it is needed
+ *     dag.task('days', await source('s3://bucket/days/'))              // all objects below
  *
  * Paths start in the folder that a pattern names before its first wildcard. Names, modes and links are not kept: every file is
  * one that is not executable, with the content that is found there.
@@ -45,11 +49,16 @@ export interface UrlSource {
  */
 export function source(url: UrlSource & { readonly sha256: string }): SourceSpec;
 export function source(url: UrlSource): Promise<SourceSpec>;
+export function source(url: `s3://${string}`, options?: S3Options): Promise<SourceSpec>;
 export function source(...patterns: (string | SourceOptions)[]): SourceSpec;
-export function source(...given: (string | SourceOptions | UrlSource)[]): SourceSpec | Promise<SourceSpec> {
+export function source(
+  ...given: (string | SourceOptions | UrlSource | S3Options | undefined)[]
+): SourceSpec | Promise<SourceSpec> {
   const patterns = given.filter((item) => typeof item === "string");
-  const options = given.find((item) => typeof item === "object") ?? {};
-  if ("url" in options) return fromUrl(options);
+  const options: Partial<SourceOptions & UrlSource & S3Options> =
+    given.find((item) => typeof item === "object") ?? {};
+  if (options.url !== undefined) return fromUrl({ ...options, url: options.url });
+  if (patterns.some(isS3Url)) return fromS3(patterns, options);
   for (const pattern of patterns) refuseUrl(pattern);
   const base = resolve(sourceBase(), options.from ?? ".");
   if (options.inPlace) return inPlace(patterns, base);
@@ -57,15 +66,32 @@ export function source(...given: (string | SourceOptions | UrlSource)[]): Source
 }
 
 function refuseUrl(pattern: string): void {
-  if (pattern.startsWith("s3://")) {
-    throw new AlamodeError("source-unsupported", `source("${pattern}"): this version cannot read from S3.`, {
-      hint: "Give an https URL of it:  source({ url: 'https://…', sha256: '…' }).",
-    });
-  }
   if (!/^https?:\/\//.test(pattern)) return;
   throw new AlamodeError("bad-url", `source("${pattern}"): a URL is given by name.`, {
     hint: `Write  await source({ url: "${pattern}" }),  or add its sha256.`,
   });
+}
+
+async function fromS3(
+  [url = "", ...more]: readonly string[],
+  { inPlace, endpoint, region }: SourceOptions & S3Options,
+): Promise<SourceSpec> {
+  if (more.length > 0 || inPlace) {
+    throw new AlamodeError(
+      "bad-url",
+      `source("${url}", …): what is in S3 is a source by itself, and not in place.`,
+      {
+        hint: "Write  await source('s3://bucket/folder/')  for all below it, and more tasks for more.",
+      },
+    );
+  }
+  const said = {
+    ...(endpoint === undefined ? {} : { endpoint }),
+    ...(region === undefined ? {} : { region }),
+  };
+  const source = await pinS3(url, said);
+  rememberPlace(source, { url, ...said });
+  return { source };
 }
 
 function fromUrl({ url, sha256 }: UrlSource): SourceSpec | Promise<SourceSpec> {

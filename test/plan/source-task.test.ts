@@ -51,7 +51,6 @@ test("what cannot be meant is refused", (t) => {
   assert.deepEqual(pathsOf("{a,b}/*.csv"), ["a/x.csv", "b/x.csv"]);
   refused("no-source", /source\("\*\.txt"\): no file in .* matches/, "*.txt");
   refused("no-source", /names no data/);
-  refused("source-unsupported", /cannot read from S3/, "s3://bucket/orders");
   refused("bad-url", /given by name/, "https://example.org/data.csv");
   mkdirSync(join(folder, "empty"));
   refused("no-source", /there is no file in it/, "empty");

@@ -1,8 +1,9 @@
 // alamode show: all that is known of an output, or of a run.
 
 import { jsonDocument } from "../../bencode/as-json.ts";
-import type { BnormalMap } from "../../bencode/types.ts";
+import type { Bnormal, BnormalMap } from "../../bencode/types.ts";
 import { valueText } from "../../plan/change-text.ts";
+import { s3DigestText } from "../../plan/source-s3.ts";
 import type { OutputId } from "../../plan/types.ts";
 import type { Execution, RecordDb, Run, Success } from "../../record/types.ts";
 import type { Store } from "../../store/types.ts";
@@ -77,10 +78,21 @@ function specRows(spec: BnormalMap): [string, string][] {
   return Object.entries(spec).map(([key, value]): [string, string] => {
     if (key === "sha") return ["code", `sha ${valueText(value)}`];
     if (key === "files") return ["files", Object.keys(value as BnormalMap).join(", ")];
+    if (key === "source") return ["source", sourceText(value)];
     if (key === "command" && Array.isArray(value))
       return ["command", value.map((word) => valueText(word)).join(" ")];
     return [key, valueText(value, 100)];
   });
+}
+
+/** `{"2020.csv":"6f09d…"}`; from S3 `s3://bucket/key by version 3HL4kqt`, of several objects each beside its path. */
+function sourceText(source: Bnormal): string {
+  const entries = typeof source === "object" ? Object.entries(source as BnormalMap) : [];
+  const texts = entries.map(([path, digest]) => [path, s3DigestText(valueText(digest, Infinity))] as const);
+  if (texts.every(([, text]) => text === undefined)) return valueText(source, 100);
+  const [only] = texts;
+  if (only?.[0] === "") return only[1]!;
+  return valueText(texts.map(([path, text = "by content"]) => `${path}: ${text}`).join(", "), 200);
 }
 
 /** `blur 4df7200d, edge_enhance 7a764d98` */
