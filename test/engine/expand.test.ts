@@ -192,3 +192,46 @@ test("a plan that holds the very task it comes from is refused, instead of going
   const output: OutputId = outputOf(plan, "grow");
   assert.equal((await rig.record.successes([output])).size, 0);
 });
+
+test("plans that share a task make it once, and those who come later wait for it", async (t) => {
+  const rig = await openRig(t);
+  const gate = rig.gate("gate");
+  const shared = { command: `${gate.command()}; echo shared > $OUTPUT` };
+  const env: Record<string, string> = {};
+  for (const name of ["LEFT", "RIGHT"]) {
+    const dag = new Dag();
+    dag
+      .task("result", { command: `cat inputs/shared > $OUTPUT; echo ${name} >> $OUTPUT` })
+      .after(dag.task("shared", shared));
+    env[name] = join(rig.dir, name);
+    writeFileSync(env[name]!, bencodePlan(dag.encode()));
+  }
+  const plan = planOf(
+    {
+      left: [{ command: 'cat "$LEFT" > $OUTPUT', expand: 1 }],
+      right: [{ command: 'cat "$RIGHT" > $OUTPUT', expand: 1 }],
+    },
+    { left: { pass: "LEFT" }, right: { pass: "RIGHT" } },
+  );
+  const running = rig.run(plan, { callerEnv: env, jobs: 3 });
+  await gate.reached();
+  await gate.open();
+  const told = await running;
+  assert.equal(told.status, "done");
+  assert.equal(told.ranTasks.filter((task) => task.endsWith("/shared")).length, 1);
+  assert.deepEqual(told.of("task.waiting"), [], "waiting for oneself is nothing to tell");
+  assert.equal(await rig.text(plan, "right"), "shared\nRIGHT\n");
+});
+
+test("the tasks of a plan that was written use all the jobs there may be", async (t) => {
+  const rig = await openRig(t);
+  const gates = [rig.gate("one"), rig.gate("two"), rig.gate("three")];
+  const dag = new Dag();
+  const all = gates.map((gate, n) => dag.task(`t${n}`, { command: `${gate.command()}; echo > $OUTPUT` }));
+  dag.task("result", { command: "echo > $OUTPUT" }).after(...all);
+  const { spec, env } = expander(rig, dag.encode());
+  const running = rig.run(planOf({ grow: [spec] }, { grow: pass }), { callerEnv: env, jobs: 3 });
+  await Promise.all(gates.map((gate) => gate.reached())); // all three at once
+  for (const gate of gates) await gate.open();
+  assert.equal((await running).status, "done");
+});

@@ -292,3 +292,18 @@ test("bad tasks are told all together before anything runs", async (t) => {
   assert.deepEqual(await rig.record.runs(10), []);
   assert.equal((await rig.run(plan, { goals: ["ok"] })).status, "done");
 });
+
+test("what a shell called may clean up after TERM, though the shell itself is gone at once", async (t) => {
+  const rig = await openRig(t);
+  const told = join(rig.dir, "told");
+  const inner = `trap 'echo cleaned > ${told}; exit 0' TERM; while :; do sleep 0.01; done`;
+  const failure = await failureOf(rig, `/bin/sh -c "${inner}"; echo > $OUTPUT`, { timeout: "100ms" });
+  assert.equal(failure.kind, "timeout");
+  assert.equal(readFileSync(told, "utf8"), "cleaned\n");
+});
+
+test("a task that removes what lies around its folders harms no other", async (t) => {
+  const rig = await openRig(t);
+  const plan = planOf({ a: "rm -rf ../alive ../home; echo a > $OUTPUT", b: ["echo b > $OUTPUT", "a"] });
+  assert.equal((await rig.run(plan, { jobs: 1 })).status, "done");
+});

@@ -120,3 +120,8 @@ test("a .dag file that the reference wrote, with real commands, runs as it is an
   const made = join(await rig.place(plan, "together"), "all.txt");
   assert.equal(await readFile(made, "utf8"), "hello, world\nHELLO, WORLD\n");
 });
+
+test("status refuses what a run would refuse: an input that nobody made", async (t) => {
+  const rig = await openRig(t);
+  await assert.rejects(rig.status(downstream.encode()), { code: "external-missing" });
+});
