@@ -8,11 +8,9 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
-  renameSync,
   rmSync,
   statSync,
   symlinkSync,
-  truncateSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,6 +18,7 @@ import { join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { copyOut } from "../../src/cli/copy-out.ts";
 import { LogReader } from "../../src/cli/follow.ts";
+import { CappedLog } from "../../src/engine/log.ts";
 import { changeText } from "../../src/plan/change-text.ts";
 
 function scratch(t: TestContext): string {
@@ -41,17 +40,69 @@ test("a growing log is read by whole lines, the last one too in the end", (t) =>
   assert.deepEqual(reader.read(true), []);
 });
 
-test("a log that was cut begins anew, and one put together from its ends is not told twice", (t) => {
+/** So many numbered lines, one after the other. */
+function numbered(from: number, to: number): string {
+  return Array.from({ length: to - from + 1 }, (_, i) => `line ${from + i}\n`).join("");
+}
+
+const isGap = (line: string) => line.startsWith("[… left out");
+
+test("a log that is cut while it grows is followed without a gap, and to its end, by whoever keeps up", (t) => {
   const path = join(scratch(t), "log");
-  writeFileSync(path, "one\ntwo\n");
+  const log = new CappedLog(path, 64 * 1024);
   const reader = new LogReader(path);
-  assert.deepEqual(reader.read(), ["one", "two"]);
-  truncateSync(path, 0);
-  appendFileSync(path, "three\n");
-  assert.deepEqual(reader.read(), ["three"]);
-  writeFileSync(`${path}.head`, "one\ntwo\n[…]\nthree\n");
-  renameSync(`${path}.head`, path);
+  const lines: string[] = [];
+  for (let n = 0; n < 50_000; n += 500) {
+    appendFileSync(path, numbered(n + 1, n + 500));
+    log.trim();
+    lines.push(...reader.read());
+  }
+  appendFileSync(path, "the end");
+  log.finish();
+  lines.push(...reader.read(true));
+  assert.deepEqual(lines, [...numbered(1, 50_000).trimEnd().split("\n"), "the end"]);
+});
+
+test("who cannot keep up with a log is told of the gap, and gets the end of it", (t) => {
+  const path = join(scratch(t), "log");
+  const log = new CappedLog(path, 64 * 1024);
+  const reader = new LogReader(path);
+  appendFileSync(path, numbered(1, 10));
+  const lines = reader.read();
+  for (let n = 10; n < 50_010; n += 10_000) {
+    appendFileSync(path, numbered(n + 1, n + 10_000));
+    log.trim();
+  }
+  // As much again as was read before: only by its content can it be told to be another part.
+  appendFileSync(path, numbered(50_011, 50_040));
+  lines.push(...reader.read());
+  assert.equal(lines.filter(isGap).length, 1);
+  assert.equal(lines.indexOf("line 10") + 1, lines.findIndex(isGap));
+  assert.equal(lines.at(-1), "line 50040");
+  appendFileSync(path, numbered(50_041, 90_000));
+  log.trim();
+  appendFileSync(path, "the end\n");
+  log.finish();
+  const rest = reader.read(true);
+  assert.ok(isGap(rest[0]!));
+  assert.deepEqual(rest.slice(-2), ["line 90000", "the end"]);
   assert.deepEqual(reader.read(true), []);
+});
+
+test("who begins late with a log that was cut gets its beginning, the gap and its end", (t) => {
+  const path = join(scratch(t), "log");
+  const log = new CappedLog(path, 64 * 1024);
+  const reader = new LogReader(path);
+  appendFileSync(path, numbered(1, 20_000));
+  log.trim();
+  appendFileSync(path, "still going\n");
+  const lines = reader.read();
+  assert.deepEqual([lines[0], lines.filter(isGap).length, lines.at(-1)], ["line 1", 1, "still going"]);
+  log.finish();
+  assert.deepEqual(reader.read(true), []);
+  const whole = new LogReader(path).read(true);
+  assert.deepEqual([whole[0], whole.at(-1)], ["line 1", "still going"]);
+  assert.ok(!whole.some(isGap), "it says itself what was left out");
 });
 
 test("progress bars and colours are shown as what they leave", (t) => {
