@@ -138,6 +138,25 @@ test("--logs shows every line of a task that prints hundreds of thousands at onc
   assert.equal(lines.at(-1), "chatty | 200000");
 });
 
+test("log --follow waits for a task that its run has not started, and goes with it to its end", async (t) => {
+  const here = project(t, {
+    "pipeline.ts":
+      pipeline(`const first = dag.task("first", { command: 'cat "$GATE" > /dev/null; echo 1 > $OUTPUT' }, { pass: ["GATE"] });
+        dag.task("second", { command: "echo said; printf 'the end'; echo 2 > $OUTPUT" }).after(first);`),
+  });
+  const gate = join(here.dir, "gate");
+  assert.equal(spawnSync("mkfifo", [gate]).status, 0);
+  const running = here.start(["run", "--json"], { env: { GATE: gate } });
+  await running.prints('"task.started"');
+  const following = here.start(["log", "--follow", "second"]);
+  await following.prints("second has not started yet in run 1");
+  writeFileSync(gate, "go");
+  const { code, stdout } = await following.ended;
+  assert.deepEqual([code, stdout.trimEnd()], [0, "said\nthe end"]);
+  assert.equal((await running.ended).code, 0);
+  assert.equal((await here.done(["log", "--follow", "second"])).trimEnd(), "said\nthe end");
+});
+
 test("a failure says what, shows the end of the log, and where to look", async (t) => {
   const here = project(t, {
     "pipeline.ts":

@@ -4,8 +4,9 @@ import { join } from "node:path";
 import { pipeline as pipe } from "node:stream/promises";
 import { setTimeout as wait } from "node:timers/promises";
 import { AlamodeError } from "../../errors.ts";
-import type { OutputId } from "../../plan/types.ts";
-import type { Execution, RecordDb } from "../../record/types.ts";
+import { graphOf } from "../../plan/graph.ts";
+import type { OutputId, Plan } from "../../plan/types.ts";
+import type { Execution, RecordDb, Run, RunId } from "../../record/types.ts";
 import { type CommonOptions, contextOf, withExisting } from "../context.ts";
 import { EXIT, tell } from "../errors.ts";
 import { LogReader } from "../follow.ts";
@@ -18,11 +19,15 @@ export interface LogFlags extends CommonOptions {
 }
 
 const LOOK_MS = 200;
+/** Among so many of the newest runs those that live are looked for. */
+const MOST_RUNS = 20;
 
 export async function logCommand(what: string, options: LogFlags): Promise<number> {
   const context = await contextOf(options);
   return withExisting(context, async ({ store, record }) => {
     const { output, name, execution: named } = await findOutput(context, record, what, "log");
+    const waits = options.follow === true && named === undefined && options.attempt === undefined;
+    if (waits) await started(record, output, name);
     const execution = named ?? (await latest(record, output, options.attempt));
     if (execution === undefined) {
       const why =
@@ -53,12 +58,60 @@ async function latest(
     : executions.find((execution) => execution.run === newest?.run && execution.attempt === attempt);
 }
 
+/**
+ * Waits while a living run has the output ahead of it: until the newest execution is that run's, or something else stands for
+ * it, or no such run is left.
+ */
+async function started(record: RecordDb, output: OutputId, name: string): Promise<void> {
+  const known = new Map<RunId, boolean>();
+  for (let told = false; ; told = true) {
+    if ((await record.successes([output])).has(output)) return;
+    const run = await runAheadOf(record, output, known);
+    const [newest] = await record.executions(output);
+    if (run === undefined || newest?.run === run.id) return;
+    if (newest !== undefined && (await isRunning(record, newest))) return;
+    if (!told) process.stderr.write(`${name} has not started yet in run ${run.number}: waiting\n`);
+    await wait(LOOK_MS);
+  }
+}
+
+/** The newest living run that needs the output. `known` keeps which do: a plan may be large. */
+async function runAheadOf(
+  record: RecordDb,
+  output: OutputId,
+  known: Map<RunId, boolean>,
+): Promise<Run | undefined> {
+  for (const run of await record.runs(MOST_RUNS)) {
+    if (run.status !== "running" || !(await record.isLive(run.id))) continue;
+    const plan = known.has(run.id) ? undefined : await record.plan(run.planDigest);
+    if (plan !== undefined) known.set(run.id, needs(plan, run.goals, output));
+    if (known.get(run.id)) return run;
+  }
+  return undefined;
+}
+
+function needs(plan: Plan, goals: readonly string[], output: OutputId): boolean {
+  const graph = graphOf(plan);
+  const wanted = graph.node(output);
+  const ahead = goals.flatMap((goal) => (Object.hasOwn(plan.tasks, goal) ? [graph.nodeOf(goal)] : []));
+  const seen = new Set(ahead);
+  for (let node = ahead.pop(); node !== undefined; node = ahead.pop()) {
+    if (node === wanted) return true;
+    for (const input of graph.inputs(node)) {
+      if (!seen.has(input)) ahead.push(input);
+      seen.add(input);
+    }
+  }
+  return false;
+}
+
 /** Prints whole lines as they come, until the execution has ended or its run has died. */
 async function follow(record: RecordDb, execution: Execution, path: string): Promise<void> {
   const reader = new LogReader(path);
   for (let running = true; running; ) {
     running = await isRunning(record, execution);
-    for (const line of reader.read(!running)) process.stdout.write(`${line}\n`);
+    const lines = reader.read(!running);
+    if (lines.length > 0) process.stdout.write(`${lines.join("\n")}\n`);
     if (running) await wait(LOOK_MS);
   }
 }
