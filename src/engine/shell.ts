@@ -23,7 +23,7 @@ export interface Shell {
   readonly argv: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** What to start so that a program runs as the command would: in the same sandbox. */
+  /** What to start so that a program runs as the command would: with its umask, in the same sandbox. */
   wrap(argv: readonly string[]): readonly string[];
   /** The value of $OUTPUT. Nothing written there is committed. */
   readonly output: string;
@@ -57,7 +57,8 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
   const sandbox = await openSandbox(options.sandbox ?? "none");
   const source = { record, store, host: thisHost(), mark: false, isolation: sandbox.isolation };
   const successes = await doneInputs(plan, graph, task, source);
-  const slot = join(store.scratchDir, `shell-${randomBytes(6).toString("hex")}`);
+  const id = randomBytes(6).toString("hex");
+  const slot = join(store.scratchDir, `shell-${id}`);
   mkdirSync(slot, { mode: 0o755 });
   try {
     await clearSlot(slot);
@@ -75,9 +76,16 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
     };
     return {
       ...staged,
+      env: { ...staged.env, ALAMODE_STEP: `shell/${id}` },
       command: runnable.shown,
       argv: runnable.argv,
-      wrap: (argv) => sandbox.wrap({ ...confinement, argv }),
+      wrap: (argv) => [
+        "/bin/sh",
+        "-c",
+        'umask 022; exec "$@"',
+        "sh",
+        ...sandbox.wrap({ ...confinement, argv }),
+      ],
       close: () => removeTree(slot),
     };
   } catch (error) {

@@ -1,8 +1,8 @@
 // alamode shell: a shell where and how a task's command starts.
 import { spawn } from "node:child_process";
+import { constants } from "node:os";
 import { openShell, type Shell } from "../../engine/shell.ts";
 import { contextOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
-import { EXIT } from "../errors.ts";
 import { taskOf } from "../goals.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 
@@ -23,17 +23,20 @@ export async function shellCommand(what: string, options: SandboxOptions): Promi
       process.stderr.write(
         "$OUTPUT is where it writes; inputs/ is what it reads. Nothing made here is kept: exit removes it.\n",
       );
-      await interactive(shell);
+      return await interactive(shell);
     } finally {
       await shell.close();
     }
-    return EXIT.done;
   });
 }
 
-/** Runs the caller's shell until it ends. Signals of the terminal are the shell's matter meanwhile. */
-async function interactive({ cwd, env, wrap }: Shell): Promise<void> {
-  const [program, ...args] = wrap([process.env["SHELL"] || "/bin/sh", "-i"]);
+/**
+ * Runs the caller's shell until it ends, and gives its exit code. What comes from a pipe it takes for a script. Signals of the
+ * terminal are the shell's matter meanwhile.
+ */
+async function interactive({ cwd, env, wrap }: Shell): Promise<number> {
+  const asked = process.stdin.isTTY === true ? ["-i"] : [];
+  const [program, ...args] = wrap([process.env["SHELL"] || "/bin/sh", ...asked]);
   const ignore = () => {};
   process.on("SIGINT", ignore);
   process.on("SIGQUIT", ignore);
@@ -44,9 +47,11 @@ async function interactive({ cwd, env, wrap }: Shell): Promise<void> {
       env: TERM === undefined ? env : { TERM, ...env },
       stdio: "inherit",
     });
-    await new Promise<void>((done, failed) => {
+    return await new Promise<number>((done, failed) => {
       child.once("error", failed);
-      child.once("exit", () => done());
+      child.once("exit", (code, signal) =>
+        done(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+      );
     });
   } finally {
     process.off("SIGINT", ignore);
