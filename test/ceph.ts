@@ -28,7 +28,7 @@ export interface Ceph {
 export function whyNoCeph(): string | undefined {
   if (process.platform !== "linux") return "Ceph runs on Linux only";
   if (process.getuid?.() !== 0) return "Ceph is started as root only";
-  const missing = PROGRAMS.filter((name) => spawnSync("which", [name]).status !== 0);
+  const missing = PROGRAMS.filter((name) => spawnSync("sh", ["-c", `command -v ${name}`]).status !== 0);
   return missing.length === 0 ? undefined : `not installed: ${missing.join(", ")}`;
 }
 

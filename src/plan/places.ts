@@ -1,5 +1,5 @@
-// Where the data of source tasks is to be had: a URL, an object in S3, or a folder or file that is read in place. Goes into meta.places, under
-// the task's name, where it changes no ID: data is known by its content, wherever it comes from.
+// Where the data of source tasks is to be had: a URL, of an object in S3 too, or a folder or file that is read in place. Goes into
+// meta.places, under the task's name, where it changes no ID: data is known by its content, wherever it comes from.
 import { isAbsolute, resolve, sep } from "node:path";
 import { isPlainObject } from "../bencode/encode.ts";
 import type { Bmap, Bvalue } from "../bencode/types.ts";
