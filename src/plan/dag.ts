@@ -103,6 +103,9 @@ export function isDag(value: unknown): value is Dag {
 function refuseNonMap(value: unknown, at: string): void {
   if (isPlainObject(value)) return;
   throw new AlamodeError("not-encodable", `${at}: a map is needed.`, {
-    hint: "Write it as { command: 'make' }.",
+    hint:
+      value instanceof Promise
+        ? "It is not there yet: write await before it, as in  await source('s3://…')."
+        : "Write it as { command: 'make' }.",
   });
 }

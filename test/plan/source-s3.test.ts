@@ -8,6 +8,7 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { before, type TestContext, test } from "node:test";
 import fc from "fast-check";
+import { Dag } from "../../src/plan/dag.ts";
 import { parseS3Digest, s3Digest, s3DigestText } from "../../src/plan/source-s3.ts";
 import { source } from "../../src/plan/source-task.ts";
 import { openRig, planOf } from "../engine/rig.ts";
@@ -156,6 +157,14 @@ test("what cannot be meant is refused before anything is asked", async () => {
     });
   await at("localhost:7480");
   await at("http://key:secret@127.0.0.1/");
+});
+
+test("a forgotten await is told as one", async () => {
+  const pending = Promise.resolve({}) as never;
+  assert.throws(() => new Dag().task("raw", pending), {
+    code: "not-encodable",
+    hint: /write await before it/,
+  });
 });
 
 test("what a spec says of an object can be read back, and is never taken for a sha256", () => {
