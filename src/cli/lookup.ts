@@ -2,6 +2,7 @@
 import { AlamodeError } from "../errors.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { Execution, RecordDb, Run, Success } from "../record/types.ts";
+import { decodeTree } from "../store/tree.ts";
 import type { Store } from "../store/types.ts";
 import type { Context } from "./context.ts";
 import { shellWord, shortId } from "./format.ts";
@@ -96,4 +97,31 @@ export async function readable(
     if (error instanceof AlamodeError && error.code === "output-missing") return undefined;
     throw error;
   }
+}
+
+/**
+ * The error for a success whose bytes are not those that were recorded; undefined where they are. Content is read only where
+ * sizes or times are other, as in a copied store. Marks nothing: that is for who may have it made again.
+ */
+export async function damageOf(
+  context: Context,
+  { store, record }: { readonly store: Store; readonly record: RecordDb },
+  task: string,
+  { id, location, treeDigest }: Success,
+): Promise<AlamodeError | undefined> {
+  const [tree, stamps] = await Promise.all([record.tree(treeDigest), record.stamps(id)]);
+  const check = await store.check(location, decodeTree(tree), stamps);
+  if (check.kind === "intact") return undefined;
+  let found: string | undefined;
+  try {
+    found = (await store.rehash(location))?.digest;
+  } catch (error) {
+    if (!(error instanceof AlamodeError) || error.code !== "bad-output") throw error;
+  }
+  if (found === treeDigest) return undefined;
+  const changed = check.kind === "damaged" ? `${check.path} ${check.how}`.trim() : "is gone";
+  return new AlamodeError("output-damaged", `${task} was changed in the store since it was made`, {
+    facts: { changed },
+    hint: `Check what is stored, so that it is made again:  alamode verify ${context.flags}--stored ${shellWord(task)}`,
+  });
 }

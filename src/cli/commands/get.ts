@@ -1,15 +1,16 @@
 // alamode get: a copy of a task's output that is yours to keep and change.
-import { existsSync, statSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { existsSync, realpathSync, statSync } from "node:fs";
+import { basename, dirname, join, relative, resolve } from "node:path";
 import { jsonLine } from "../../bencode/as-json.ts";
 import { producedPath } from "../../engine/output-path.ts";
-import { type CommonOptions, contextOf, withBoth } from "../context.ts";
+import { AlamodeError } from "../../errors.ts";
+import { type CommonOptions, type Context, contextOf, withBoth } from "../context.ts";
 import { copyOut } from "../copy-out.ts";
 import { EXIT, tell } from "../errors.ts";
 import { herePath } from "../format.ts";
 import { taskOf } from "../goals.ts";
 import { loadPipeline } from "../load-pipeline.ts";
-import { notMade, readable } from "../lookup.ts";
+import { damageOf, notMade, readable } from "../lookup.ts";
 
 export interface GetFlags extends CommonOptions {
   readonly force?: boolean;
@@ -27,8 +28,12 @@ export async function getCommand(what: string, dest: string | undefined, options
     }
     const from = producedPath(made.path, task);
     const called = from === made.path ? basename(name) : basename(from);
-    const asked = resolve(context.cwd, dest ?? called);
-    const to = dest !== undefined && isFolder(dest, asked) ? join(asked, called) : asked;
+    const to = destination(context, dest, called);
+    const damage = await damageOf(context, opened, name, made.success);
+    if (damage !== undefined) {
+      tell(damage, options.json === true);
+      return EXIT.failed;
+    }
     await copyOut(from, to, options.force === true);
     process.stdout.write(
       options.json
@@ -37,6 +42,33 @@ export async function getCommand(what: string, dest: string | undefined, options
     );
     return EXIT.done;
   });
+}
+
+/**
+ * Where the copy goes. Throws `bad-destination` for a name that is none for a file, and for what must not be replaced even by
+ * force: the folder one is in, the project, the store, and what these lie in.
+ */
+function destination(context: Context, dest: string | undefined, called: string): string {
+  const { cwd, project, storeDir } = context;
+  const asked = resolve(cwd, dest ?? called);
+  const into = dest === undefined || isFolder(dest, asked);
+  if (into && (called === "" || called === "." || called === "..")) {
+    throw new AlamodeError("bad-destination", `"${called}" is no name that a copy can have`, {
+      hint: "Say what to call it:  alamode get TASK DEST",
+    });
+  }
+  const to = dest !== undefined && into ? join(asked, called) : asked;
+  const above = dirname(to);
+  const place = existsSync(above) ? join(realpathSync(above), basename(to)) : to;
+  for (const kept of [cwd, project, storeDir]) {
+    const below = relative(place, kept);
+    if (below === ".." || below.startsWith("../")) continue;
+    throw new AlamodeError("bad-destination", `a copy must not take the place of ${to}`, {
+      facts: { "it is, or holds": kept },
+      hint: "Say where else it should go:  alamode get TASK DEST",
+    });
+  }
+  return to;
 }
 
 /** A folder that is named is copied into, as cp does; one that only happens to have the task's name is not. */
