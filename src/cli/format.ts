@@ -16,9 +16,10 @@ export function duration(ms: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
-/** For estimates, where more digits would claim too much: `1 s`, `40 s`, `18 min`, `3 h`, `2 d`. */
+/** For estimates, where more digits would claim too much: `0.02 s`, `0.4 s`, `1 s`, `40 s`, `18 min`, `3 h`, `2 d`. */
 export function roughly(ms: number): string {
-  const seconds = Math.max(1, Math.round(ms / 1000));
+  if (ms < 950) return duration(Math.max(10, ms));
+  const seconds = Math.round(ms / 1000);
   if (seconds < 90) return `${seconds < 20 ? seconds : Math.round(seconds / 10) * 10} s`;
   if (seconds < 90 * 60) return `${Math.round(seconds / 60)} min`;
   if (seconds < 36 * 3600) return `${Math.round(seconds / 3600)} h`;
@@ -84,6 +85,16 @@ export function visible(text: string): string {
   return text.replace(/\p{Cc}/gu, (character) =>
     JSON.stringify(character).slice(1, -1).replace("\x7f", "\\u007f"),
   );
+}
+
+/** A task's name as a line can show it: the empty one is `""`. */
+export function nameText(name: string): string {
+  return name === "" ? '""' : visible(name);
+}
+
+/** Text from elsewhere as one line, whatever is in it: each line break becomes a blank. */
+export function oneLine(text: string): string {
+  return visible(text.replace(/\s*[\t\n\v\f\r\u2028\u2029]\s*/g, " "));
 }
 
 /** Columns that a text takes, colours not counted. Characters of double width are counted as one. */

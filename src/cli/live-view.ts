@@ -3,7 +3,7 @@
 import type { RunEvent } from "../engine/events.ts";
 import { clip } from "../plan/clip.ts";
 import { type Family, FoldedFamilies } from "./families.ts";
-import { duration, pad, visible } from "./format.ts";
+import { duration, nameText, pad } from "./format.ts";
 import { apply, newProgress } from "./progress.ts";
 import {
   countsLine,
@@ -109,7 +109,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
         break;
       }
       const family = folded.of(name); // "align/…" is of its own family
-      const label = family === undefined ? visible(name) : familyText(family, size);
+      const label = family === undefined ? nameText(name) : familyText(family, size);
       const sign = elsewhere ? paint.dim("‖") : paint.warn(turn);
       const shown = pad(clip(label, columnsOf(stream) - 16), columns);
       lines.push(`${sign} ${shown}  ${paint.dim(duration(at - (family?.firstStart ?? since)))}`);
@@ -151,5 +151,5 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
 
 /** `align/… (4 running, 12 of 40 ran)` */
 function familyText({ name, ran, members }: Family, running: number): string {
-  return `${visible(name)} (${running} running, ${ran}${members === undefined ? "" : ` of ${members}`} ran)`;
+  return `${nameText(name)} (${running} running, ${ran}${members === undefined ? "" : ` of ${members}`} ran)`;
 }

@@ -2,7 +2,7 @@
 import { stripVTControlCharacters } from "node:util";
 import type { RunEvent, TaskFailure } from "../engine/events.ts";
 import type { RunCounts } from "../record/types.ts";
-import { count, duration, indent, pad, roughly, shellWord, visible } from "./format.ts";
+import { count, duration, indent, nameText, oneLine, pad, roughly, shellWord } from "./format.ts";
 import { type Progress, restMs, reused, toGo } from "./progress.ts";
 
 /** Colours for one stream; each returns its text unchanged where there are none. */
@@ -15,13 +15,13 @@ export interface Paint {
 
 /** `● clean       0.1 s` */
 export function ranLine(task: string, ms: number, columns: number, paint: Paint): string {
-  return `${paint.good("●")} ${pad(visible(task), columns)}  ${paint.dim(duration(ms))}`;
+  return `${paint.good("●")} ${pad(nameText(task), columns)}  ${paint.dim(duration(ms))}`;
 }
 
 /** `‖ blur waits: pid 311 on node3 is making it` */
 export function waitingLine(event: Extract<RunEvent, { event: "task.waiting" }>, paint: Paint): string {
   const { host, pid } = event.holder;
-  return `${paint.dim("‖")} ${visible(event.task)} waits: another run is making it (pid ${pid} on ${host})`;
+  return `${paint.dim("‖")} ${nameText(event.task)} waits: another run is making it (pid ${pid} on ${host})`;
 }
 
 /** Messages that go on from the task's name ("made nothing at $OUTPUT"); before the others goes "failed:". */
@@ -29,12 +29,13 @@ const GOES_ON = /^(was|ran|made|left|had|changed|wrote|has|is) /;
 
 /** `failed: exit 1`, `made nothing at $OUTPUT (exit 0)` */
 function whatHappened(failure: TaskFailure): string {
-  return GOES_ON.test(failure.message) ? failure.message : `failed: ${failure.message}`;
+  const message = oneLine(failure.message);
+  return GOES_ON.test(message) ? message : `failed: ${message}`;
 }
 
 /** What failed, the end of its log, and where to look. `flags` are repeated in the commands shown. */
 export function failureBlock(task: string, failure: TaskFailure, flags: string, paint: Paint): string[] {
-  const head = `${paint.bad("✗")} ${visible(task)} ${whatHappened(failure)}`;
+  const head = `${paint.bad("✗")} ${nameText(task)} ${whatHappened(failure)}`;
   if (failure.kind === "interrupted") return [head];
   const tries = `(attempt ${failure.attempt} of ${failure.attempts})`;
   const lines = [
@@ -57,11 +58,12 @@ export function failureBlock(task: string, failure: TaskFailure, flags: string, 
 export function retryLine(task: string, failure: TaskFailure, retryInMs: number, paint: Paint): string {
   const when = retryInMs < 1000 ? "now" : `in ${duration(retryInMs)}`;
   const tries = `(attempt ${failure.attempt} of ${failure.attempts})`;
-  return `${paint.warn("↻")} ${visible(task)} ${whatHappened(failure)} after ${duration(failure.durationMs)} ${tries}; again ${when}`;
+  return `${paint.warn("↻")} ${nameText(task)} ${whatHappened(failure)} after ${duration(failure.durationMs)} ${tries}; again ${when}`;
 }
 
+/** In the message may be what others wrote: names, command lines of processes. */
 export function warningLines(event: Extract<RunEvent, { event: "warning" }>, paint: Paint): string[] {
-  const head = `${paint.warn("!")} ${event.task === undefined ? "" : `${visible(event.task)}: `}${event.message}`;
+  const head = `${paint.warn("!")} ${event.task === undefined ? "" : `${nameText(event.task)}: `}${oneLine(event.message)}`;
   return event.hint === undefined ? [head] : [head, indent(event.hint, 2)];
 }
 

@@ -8,6 +8,7 @@ import {
   duration,
   herePath,
   indent,
+  nameText,
   pad,
   roughly,
   shellWord,
@@ -39,28 +40,28 @@ export function verifyLines(event: VerifyEvent, words: VerifyWords): string[] {
       return startedLines(event, stored);
     case "verify.same":
       return [
-        `${paint.good("●")} ${pad(visible(event.task), columns)}  same   ${paint.dim(`${duration(event.durationMs)}, verified ${timesText(event.reproducibility)}`)}`,
+        `${paint.good("●")} ${pad(nameText(event.task), columns)}  same   ${paint.dim(`${duration(event.durationMs)}, verified ${timesText(event.reproducibility)}`)}`,
       ];
     case "verify.differs":
       return [
-        `${paint.bad("✗")} ${visible(event.task)} gave other bytes from the same inputs: it is not deterministic (verified ${timesText(event.reproducibility)})`,
+        `${paint.bad("✗")} ${nameText(event.task)} gave other bytes from the same inputs: it is not deterministic (verified ${timesText(event.reproducibility)})`,
         ...(event.hint === undefined ? [] : [indent(event.hint, 2)]),
         ...differenceLines(event.differences),
       ];
     case "verify.failed":
       return failureBlock(event.task, event.failure, flags, paint);
     case "verify.impossible":
-      return [`${paint.warn("?")} ${visible(event.task)} cannot be verified: ${event.because}`];
+      return [`${paint.warn("?")} ${nameText(event.task)} cannot be verified: ${event.because}`];
     case "stored.damaged":
       return [
-        `${paint.bad("✗")} ${visible(event.task)} was changed since it was recorded${event.because === undefined ? "" : `: ${event.because}`}`,
+        `${paint.bad("✗")} ${nameText(event.task)} was changed since it was recorded${event.because === undefined ? "" : `: ${event.because}`}`,
         `  lies at  ${event.path === undefined ? event.location : herePath(event.path, words.cwd)}`,
         ...differenceLines(event.differences),
       ];
     case "stored.lost":
-      return [`${paint.bad("✗")} ${visible(event.task)} is gone from the store (${event.location})`];
+      return [`${paint.bad("✗")} ${nameText(event.task)} is gone from the store (${event.location})`];
     case "stored.unreadable":
-      return [`${paint.bad("✗")} ${visible(event.task)} cannot be read: ${event.because}`];
+      return [`${paint.bad("✗")} ${nameText(event.task)} cannot be read: ${event.because}`];
     case "task.stale":
       return [staleLine(event, words)];
     case "warning":
@@ -146,7 +147,7 @@ function staleLine(
       : inputIsStale
         ? `was made from "${visible(input)}", which is stale itself`
         : `was made from bytes of "${visible(input)}" that have since been remade otherwise`;
-  return `${paint.warn("stale:")} ${visible(task)} ${why}. It is made again when something needs it, or with  alamode run ${flags}--force ${shellWord(task)}`;
+  return `${paint.warn("stale:")} ${nameText(task)} ${why}. It is made again when something needs it, or with  alamode run ${flags}--force ${shellWord(task)}`;
 }
 
 function finishedLines(
@@ -193,7 +194,7 @@ export function progressText(
 ): string {
   const shown = [...running].slice(0, 3).map(([task, { since, sizeBytes }]) => {
     const what = sizeBytes === undefined ? duration(now - since) : bytes(sizeBytes);
-    return `${visible(task)} ${what}`;
+    return `${nameText(task)} ${what}`;
   });
   const more = running.size > shown.length ? [`${running.size - shown.length} more`] : [];
   return `◐ ${[...shown, ...more].join(", ")} · ${done} of ${outputs}`;

@@ -35,7 +35,10 @@ test("durations are told in people's units", () => {
 
 test("estimates claim no more than they know", () => {
   const shown: [number, string][] = [
-    [200, "1 s"],
+    [0, "0.01 s"],
+    [20, "0.02 s"],
+    [949, "0.9 s"],
+    [950, "1 s"],
     [2100, "2 s"],
     [44_000, "40 s"],
     [18.2 * 60_000, "18 min"],

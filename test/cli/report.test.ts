@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { FoldedFamilies } from "../../src/cli/families.ts";
 import { apply, newProgress, restMs, toGo } from "../../src/cli/progress.ts";
-import { countsLine, failureBlock, retryLine, summaryLine } from "../../src/cli/report.ts";
+import { countsLine, failureBlock, retryLine, summaryLine, warningLines } from "../../src/cli/report.ts";
 import { failure, started, taskFailed, taskRan, taskStarted } from "./events.ts";
 
 const plain = (text: string) => text;
@@ -95,4 +95,15 @@ test("names and logs cannot move the cursor", () => {
     "",
     "    gone",
   ]);
+});
+
+test("what others wrote stays on its line in warnings and failures, and an empty name can be seen", () => {
+  const message = "left a process running (sh -c cat\n  sleep 9 \u001b[2J, 311)";
+  assert.deepEqual(warningLines({ event: "warning", code: "stray", task: "a\nb", message }, paint), [
+    "! a\\nb: left a process running (sh -c cat sleep 9 \\u001b[2J, 311)",
+  ]);
+  assert.match(
+    failureBlock("", failure({ message }), "", paint)[0]!,
+    /^✗ "" left a process running \(sh -c cat sleep 9 /,
+  );
 });
