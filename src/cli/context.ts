@@ -1,5 +1,6 @@
 // What nearly every command begins with: settings, places, and the opened store and record.
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
+import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { setMovedPlaces } from "../plan/places.ts";
 import { locate, openRecord, openStore, type Places, type Settings } from "../project.ts";
@@ -55,8 +56,14 @@ export interface Opened {
   readonly record: RecordDb;
 }
 
-/** Opens both, does the work, and closes them whatever happens. Makes them where there are none. */
+/** Opens both, does the work, and closes them whatever happens. Makes them where there are none. Throws `bad-record`. */
 export async function withBoth<T>(context: Context, work: (opened: Opened) => Promise<T>): Promise<T> {
+  if (existsSync(context.recordFile) && statSync(context.recordFile).isDirectory()) {
+    const shown = herePath(context.recordFile, context.cwd);
+    throw new AlamodeError("bad-record", `${shown} is a folder: a record is one file`, {
+      hint: `Name the file, as in  --record ${shellWord(join(shown, "record.db"))}`,
+    });
+  }
   const store = await openStore(context.storeDir);
   try {
     const record = await openRecord(context.recordFile);

@@ -43,8 +43,8 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
 }
 
 /** Columns for task names: as wide as the widest, within reason. */
-export function nameColumns(names: Iterable<string>): number {
-  let columns = 12;
+export function nameColumns(names: Iterable<string>, least = 12, most = 40): number {
+  let columns = least;
   for (const name of names) if (name.length > columns) columns = Math.max(columns, [...name].length);
-  return Math.min(columns, 40);
+  return Math.min(columns, most);
 }

@@ -348,6 +348,20 @@ test("stdout on a full disk is told as that", {
   await here.done(["run"]);
 });
 
+test("a folder given as the record is told so, with the file that may be meant", async (t) => {
+  const here = project(t, {
+    "pipeline.ts": pipeline(`dag.task("a", { command: "echo 1 > $OUTPUT" });`),
+    "rec/x": "",
+  });
+  for (const command of [["run"], ["status"], ["ls"], ["runs"], ["log", "a"]]) {
+    const { code, stderr } = await here.alamode([...command, "--record", "rec"]);
+    assert.deepEqual(
+      [code, stderr],
+      [2, "rec is a folder: a record is one file\n  Name the file, as in  --record rec/record.db\n"],
+    );
+  }
+});
+
 test("what is not made yet is exit 1, with the command that makes it", async (t) => {
   const here = project(t, { "pipeline.ts": GOOD });
   for (const command of ["path", "get"]) {

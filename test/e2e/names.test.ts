@@ -5,6 +5,7 @@ import { lstatSync, readFileSync, readlinkSync, realpathSync, writeFileSync } fr
 import { join } from "node:path";
 import { test } from "node:test";
 import { contentOf, eventsOf, jsonLines, pipeline, project, ranIn } from "./project.ts";
+import { noScript, TERMINAL } from "./screen.ts";
 
 const ODD_TASKS = [
   "plain",
@@ -71,6 +72,28 @@ test("a copy of an oddly named task is called by the end of its name, or as aske
   const refused = await here.alamode(["get", ".."]);
   assert.equal(refused.code, 2, "a copy must never take the place of the folder above");
   assert.doesNotMatch(refused.stderr, /error of its own/);
+});
+
+test("an empty name is shown as one, and a long one breaks no table on a terminal", {
+  skip: noScript,
+}, async (t) => {
+  const long = "x".repeat(300);
+  const here = project(t, {
+    "pipeline.ts": pipeline(
+      `for (const name of ["", "${long}", "short"]) dag.task(name, { command: "echo $N > $OUTPUT", env: { N: "n" + name } });`,
+    ),
+  });
+  assert.match(await here.done(["run"]), /^● "" +[\d.]+ s$/m);
+  const toPipe = await here.done(["ls"]);
+  assert.match(toPipe, /^"" +[0-9a-f]{8} /m);
+  assert.match(toPipe, new RegExp(`^${long}  [0-9a-f]{8} `, "m"));
+  const toTerminal = await here.done(["ls"], { under: TERMINAL, env: { TERM: "xterm" } });
+  const lines = toTerminal.split(/\r?\n/);
+  assert.match(toTerminal, /^x{12,}… {2}[0-9a-f]{8} .* run 1\r?$/m);
+  assert.ok(
+    lines.every((line) => line.length <= 80),
+    toTerminal,
+  );
 });
 
 /** Makes names that a shell would rather not: one a line in JavaScript, so that none is misread on its way. */

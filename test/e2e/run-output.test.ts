@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { test } from "node:test";
 import { stepsOf } from "../faults/processes.ts";
 import { eventsOf, jsonLines, type Project, pipeline, project, ranIn } from "./project.ts";
-import { screenOf } from "./screen.ts";
+import { noScript, screenOf, TERMINAL } from "./screen.ts";
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are looked for
 const ESCAPE = /\x1b/;
@@ -284,11 +284,6 @@ test("whoever stops reading ends the run, and nothing is lost", async (t) => {
   const [finished] = jsonLines(await here.done(["run", "--json"])).slice(-1);
   assert.equal(Number(finished?.["ran"]) + Number(finished?.["reused"]), 60);
 });
-
-const noScript = /util-linux/.test(spawnSync("script", ["--version"], { encoding: "utf8" }).stdout ?? "")
-  ? false
-  : "no `script` of util-linux here";
-const TERMINAL = ["/bin/sh", "-c", `exec script -qec "$(printf "'%s' " "$@")" /dev/null`, "sh"];
 
 for (const colour of [true, false]) {
   test(`on a terminal${colour ? "" : " without colours"} a block shows what runs, and is gone at the end`, {

@@ -1,4 +1,6 @@
-// What is left on a terminal's screen after a program wrote to it: just the control sequences that the program uses.
+// What is left on a terminal's screen after a program wrote to it: just the control sequences that the program uses; and a
+// terminal of 80 columns to run one in.
+import { spawnSync } from "node:child_process";
 
 /** Lines of the screen, without blanks and empty lines at the ends. Throws on a sequence it does not know. */
 export function screenOf(written: string): string[] {
@@ -25,3 +27,12 @@ export function screenOf(written: string): string[] {
   while (text.at(-1) === "") text.pop();
   return text;
 }
+
+/** Why no test can have a terminal of its own; false where it can. */
+export const noScript = /util-linux/.test(
+  spawnSync("script", ["--version"], { encoding: "utf8" }).stdout ?? "",
+)
+  ? false
+  : "no `script` of util-linux here";
+/** What to run a program under, so that its streams are a terminal. */
+export const TERMINAL = ["/bin/sh", "-c", `exec script -qec "$(printf "'%s' " "$@")" /dev/null`, "sh"];

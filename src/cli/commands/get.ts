@@ -7,7 +7,7 @@ import { AlamodeError } from "../../errors.ts";
 import { type CommonOptions, type Context, contextOf, withBoth } from "../context.ts";
 import { copyOut } from "../copy-out.ts";
 import { EXIT, tell } from "../errors.ts";
-import { herePath } from "../format.ts";
+import { herePath, nameText } from "../format.ts";
 import { taskOf } from "../goals.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { damageOf, notMade, readable } from "../lookup.ts";
@@ -38,7 +38,7 @@ export async function getCommand(what: string, dest: string | undefined, options
     process.stdout.write(
       options.json
         ? `${jsonLine({ task: name, output: task.output, path: to })}\n`
-        : `${name} → ${herePath(to, context.cwd)}\n`,
+        : `${nameText(name)} → ${herePath(to, context.cwd)}\n`,
     );
     return EXIT.done;
   });

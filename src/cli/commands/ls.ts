@@ -1,6 +1,7 @@
 // alamode ls: what is made of the pipeline, or the files of one output.
 
 import { jsonLine } from "../../bencode/as-json.ts";
+import { clip } from "../../plan/clip.ts";
 import { graphOf } from "../../plan/graph.ts";
 import type { OutputId, Plan } from "../../plan/types.ts";
 import type { RecordDb, Success } from "../../record/types.ts";
@@ -8,9 +9,13 @@ import { decodeTree } from "../../store/tree.ts";
 import type { TreeEntry } from "../../store/types.ts";
 import { type CommonOptions, type Context, contextOf, withBoth } from "../context.ts";
 import { EXIT, tell } from "../errors.ts";
-import { bytes, date, duration, shortId, table } from "../format.ts";
+import { bytes, date, duration, nameText, shortId, table, width } from "../format.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { findOutput, notMade } from "../lookup.ts";
+import { columnsOf } from "../view.ts";
+
+/** Names are cut to no less than so many columns. */
+const LEAST_NAME = 12;
 
 export interface LsFlags extends CommonOptions {
   readonly tasks?: boolean;
@@ -34,9 +39,9 @@ export async function lsCommand(what: string | undefined, options: LsFlags): Pro
     const now = Date.now();
     const rows = made.map(({ task, output, madeAt, tookMs, sizeBytes, run, stale }) =>
       madeAt === undefined
-        ? [task, shortId(output), "not made"]
+        ? [nameText(task), shortId(output), "not made"]
         : [
-            task,
+            nameText(task),
             shortId(output),
             date(madeAt, now),
             tookMs === undefined ? "" : duration(tookMs),
@@ -44,11 +49,24 @@ export async function lsCommand(what: string | undefined, options: LsFlags): Pro
             `run ${run ?? "?"}${stale ? ", stale" : ""}`,
           ],
     );
-    process.stdout.write(
-      `${table([["task", "output", "made", "took", "size", "by"], ...rows], [3, 4]).join("\n")}\n`,
-    );
+    const all = [["task", "output", "made", "took", "size", "by"], ...rows];
+    process.stdout.write(`${fitting(all, [3, 4]).join("\n")}\n`);
     return EXIT.done;
   });
+}
+
+/** The table of rows that begin with a name; on a terminal names are cut where they would break the lines. */
+function fitting(rows: readonly (readonly string[])[], right: readonly number[]): string[] {
+  const whole = table(rows, right);
+  if (process.stdout.isTTY !== true) return whole;
+  const widest = (lines: readonly string[]) => lines.reduce((most, line) => Math.max(most, width(line)), 0);
+  const over = widest(whole) - columnsOf(process.stdout);
+  if (over <= 0) return whole;
+  const columns = Math.max(LEAST_NAME, widest(rows.map(([name = ""]) => name)) - over);
+  return table(
+    rows.map(([name = "", ...cells]) => [clip(name, columns), ...cells]),
+    right,
+  );
 }
 
 /** Dependencies before dependents. */

@@ -4,7 +4,7 @@ import { AlamodeError } from "../../errors.ts";
 import { goalsOf } from "../../plan/graph.ts";
 import { type Context, contextOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
 import { EXIT } from "../errors.ts";
-import { count, herePath } from "../format.ts";
+import { count, herePath, nameText } from "../format.ts";
 import { selectedGoals } from "../goals.ts";
 import { loadPipeline, type Pipeline } from "../load-pipeline.ts";
 import { startTelling } from "../tell-run.ts";
@@ -91,7 +91,7 @@ async function tellPlaces(
   cwd: string,
 ): Promise<void> {
   for (const goal of goals.slice(0, MOST_GOALS_SHOWN)) {
-    process.stdout.write(`${goal} → ${herePath(await pathOf(goal), cwd)}\n`);
+    process.stdout.write(`${nameText(goal)} → ${herePath(await pathOf(goal), cwd)}\n`);
   }
   const more = goals.length - MOST_GOALS_SHOWN;
   if (more > 0) process.stdout.write(`and ${count(more, "more goal")}: alamode path TASK\n`);

@@ -3,10 +3,11 @@
 import { jsonDocument } from "../../bencode/as-json.ts";
 import { type Due, type Reason, type Status, status } from "../../engine/status.ts";
 import { changeText, pathText } from "../../plan/change-text.ts";
+import { clip } from "../../plan/clip.ts";
 import { contextOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { familyOf } from "../families.ts";
-import { count, duration, pad, roughly } from "../format.ts";
+import { count, duration, nameText, oneLine, pad, roughly } from "../format.ts";
 import { selectedGoals } from "../goals.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { nameColumns } from "../view.ts";
@@ -15,6 +16,8 @@ import { warn } from "../warn.ts";
 /** So many tasks are listed one by one; beyond that families are folded. */
 const ONE_BY_ONE = 12;
 const MOST_LINES = 40;
+/** Columns of names: longer ones are cut, so that the reasons stay one column. */
+const MOST_NAME = 60;
 
 export interface StatusFlags extends SandboxOptions {
   readonly force?: boolean;
@@ -45,12 +48,18 @@ export function statusLines({ tasks, due, same, estimateMs }: Status): string[] 
   const cut = same.length === 0 ? [] : [sameLine(same)];
   if (due.length === 0) return [`${tasks === 1 ? "the task is" : `all ${tasks} tasks are`} done`, ...cut];
   const groups = grouped(due);
-  const columns = nameColumns(groups.map(({ name }) => name)) - 1;
-  const lines = [`${due.length} of ${count(tasks, "task")} ${due.length === 1 ? "is" : "are"} due:`];
+  const columns = nameColumns(
+    groups.slice(0, MOST_LINES).map(({ name }) => nameText(name)),
+    11,
+    MOST_NAME,
+  );
+  // What makes inputs of other pipelines may be due too, and is none of this one's tasks.
+  const all = due.length > tasks ? count(due.length, "task") : `${due.length} of ${count(tasks, "task")}`;
+  const lines = [`${all} ${due.length === 1 ? "is" : "are"} due:`];
   for (const { name, members } of groups.slice(0, MOST_LINES)) {
     const [first] = members;
     const more = members.length > 1 ? `(${members.length}) ` : "";
-    lines.push(`  ${pad(name, columns)} ${more}${reasonsText(first!.reasons)}`);
+    lines.push(`  ${pad(clip(nameText(name), columns), columns)} ${more}${reasonsText(first!.reasons)}`);
   }
   if (groups.length > MOST_LINES)
     lines.push(`  and ${groups.length - MOST_LINES} more: alamode status --json`);
@@ -61,7 +70,7 @@ export function statusLines({ tasks, due, same, estimateMs }: Status): string[] 
 
 /** `2 more are the same as made before: by_year/2012, by_year/2013` */
 function sameLine(same: Status["same"]): string {
-  const shown = same.slice(0, 3).map(({ task }) => task);
+  const shown = same.slice(0, 3).map(({ task }) => nameText(task));
   const more = same.length > shown.length ? ` and ${same.length - shown.length} more` : "";
   return `${count(same.length, "task")} need not run, the same was made before: ${shown.join(", ")}${more}`;
 }
@@ -95,7 +104,7 @@ function expected(groups: readonly Group[]): string {
   });
   if (known.length === 0) return "";
   const longest = known.sort((a, b) => b.ms - a.ms).slice(0, 3);
-  return ` (${longest.map(({ name, ms, each }) => `${name} ${duration(ms)}${each ? " each" : ""}`).join(", ")})`;
+  return ` (${longest.map(({ name, ms, each }) => `${clip(nameText(name), MOST_NAME)} ${duration(ms)}${each ? " each" : ""}`).join(", ")})`;
 }
 
 /** Why, in a line: the author's own change first; inputs that are due only where nothing else is the reason. */
@@ -130,7 +139,7 @@ function reasonText(reason: Reason): string {
     case "unfinished":
       return "asked for before, but never made";
     case "failed":
-      return `failed the last time: ${reason.message}`;
+      return `failed the last time: ${oneLine(reason.message)}`;
     case "lost":
       return "was made, but its bytes are gone";
     case "damaged":
