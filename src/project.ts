@@ -18,6 +18,8 @@ export interface Settings {
   readonly path?: string;
   /** After a failure, go on with all that does not need it. */
   readonly keepGoing?: boolean;
+  /** How deep plans may lie in plans that tasks wrote; 64 if absent. */
+  readonly maxDepth?: number;
   /** How commands are shut in: `none` or `bubblewrap`. Results made with less are not reused. */
   readonly sandbox?: string;
   /** Where data that is read in place lies on this machine: `{ "/shared/ref": "/mnt/ref" }`. ALAMODE_PLACES wins. */

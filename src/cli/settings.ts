@@ -16,6 +16,7 @@ const KINDS = {
   path: "text",
   keepGoing: "true or false",
   sandbox: "text",
+  maxDepth: "a number",
   places: "a map of absolute paths, each to where that is on this machine",
 } as const satisfies Record<keyof Settings, string>;
 

@@ -9,7 +9,7 @@ import { loadPlan } from "../plan/load.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { Store } from "../store/types.ts";
 
-/** How deep plans may lie in plans. */
+/** How deep plans may lie in plans, unless it is said otherwise. */
 export const MAX_DEPTH = 64;
 
 /** The output under which a plan that a task wrote is committed: sha256(bencode({ expansion: output })). */

@@ -10,7 +10,7 @@ import type { AliasRequest, ExecutionId, RunId, Success } from "../record/types.
 import { closure } from "./closure.ts";
 import type { Decision } from "./decide.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
-import { expansionKey, expansionOutput, MAX_DEPTH, readExpansion } from "./expansion.ts";
+import { expansionKey, expansionOutput, readExpansion } from "./expansion.ts";
 import { cutOffNow, decideNow, type FactSource, firstThere } from "./facts.ts";
 import { engineFailure } from "./failure.ts";
 import { outdatedOf } from "./outdated.ts";
@@ -34,6 +34,8 @@ export interface Shared {
   readonly source: FactSource;
   readonly slots: SlotPool;
   readonly keepGoing: boolean;
+  /** How deep plans may lie in plans that tasks wrote. */
+  readonly maxDepth: number;
   readonly callerEnv: Readonly<Record<string, string | undefined>>;
   emit(event: RunEvent): void;
   /** The next execution's name. */
@@ -157,7 +159,7 @@ class Level {
     { expansion, ran }: StepOutcome & { kind: "expanded" },
     success: (node: number) => Success,
   ): Promise<StepOutcome> {
-    const { context, source, emit, counts, callerEnv } = this.#shared;
+    const { context, source, emit, counts, callerEnv, maxDepth } = this.#shared;
     const { record, store } = source;
     const { above, depth, work } = this.#request;
     const startedMs = performance.now();
@@ -174,8 +176,12 @@ class Level {
       };
     };
     try {
-      if (depth >= MAX_DEPTH) {
-        return fail("bad-output", `lies in ${depth} plans that tasks wrote, which is as deep as it goes`);
+      if (depth >= maxDepth) {
+        return fail(
+          "bad-output",
+          `lies in ${depth} plans that tasks wrote, and no more are allowed`,
+          "Look for a plan that goes on for ever, or allow more: maxDepth in alamode.config.ts.",
+        );
       }
       const inner = new Set([...above, planTask.output, ...Object.values(planTask.inputs)]);
       const { plan, graph, result } = await readExpansion(

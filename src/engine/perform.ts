@@ -36,6 +36,7 @@ export interface Performance {
   readonly jobs: number;
   readonly keepGoing: boolean;
   readonly path: string;
+  readonly maxDepth: number;
   readonly callerEnv: Readonly<Record<string, string | undefined>>;
   readonly stop: AbortSignal;
   readonly kill: AbortSignal;

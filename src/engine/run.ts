@@ -8,8 +8,10 @@ import { version } from "../version.ts";
 import { closure } from "./closure.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
+import { MAX_DEPTH } from "./expansion.ts";
 import { decideNow } from "./facts.ts";
 import { type Host, thisHost } from "./host.ts";
+import { pinImages } from "./images.ts";
 import { doneInputs } from "./inputs.ts";
 import { noteOf } from "./note.ts";
 import { outputPath } from "./output-path.ts";
@@ -43,6 +45,8 @@ export interface RunOptions {
   readonly force?: readonly string[];
   /** How commands are shut in; by default not at all. Results made with less are not reused. */
   readonly sandbox?: string;
+  /** How deep plans may lie in plans that tasks wrote; 64 unless said. */
+  readonly maxDepth?: number;
   /** Take the goals' own steps only: their inputs must be done. */
   readonly only?: boolean;
 }
@@ -70,9 +74,10 @@ export interface RunResult {
  * Brings the goals up to date. A failed task is a value in the result. Throws where the request cannot be run at all:
  * `unknown-task`, `bad-task`, `bad-options`, `external-missing`, `input-not-done`, and errors of record and store.
  */
-export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
+export async function run(given: Plan, options: RunOptions): Promise<RunResult> {
   const startedMs = performance.now();
   const { record, store, onEvent: emit = () => {} } = options;
+  const { plan, moved } = await pinImages(given);
   const host = thisHost();
   const graph = graphOf(plan);
   const goals = options.goals ?? goalsOf(plan);
@@ -114,6 +119,10 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
     );
   }
   tellLost();
+  for (const { image, planned, here } of moved) {
+    const message = `the image "${image}" is another here (${here.slice(0, 15)}) than when this was planned (${planned.slice(0, 15)})`;
+    emit({ event: "warning", code: "image-moved", message, hint: "Name it by digest, or plan again." });
+  }
 
   let ran = 0;
   let same = decision.same.length;
@@ -145,6 +154,7 @@ export async function run(plan: Plan, options: RunOptions): Promise<RunResult> {
         keepGoing: options.keepGoing ?? false,
         path: options.path ?? DEFAULT_PATH,
         callerEnv,
+        maxDepth: options.maxDepth ?? MAX_DEPTH,
         stop,
         kill: options.kill ?? new AbortController().signal,
         emit,

@@ -94,6 +94,10 @@ test("plans nest, and one slot is enough for any depth", async (t) => {
     dag.task("result", { command: `cat "$${name}" > $OUTPUT`, expand: 1 }, { pass: "INNER*" });
     plan = dag.encode();
   }
+  const shallow = await rig.run(plan, { callerEnv: env, jobs: 1, maxDepth: 3 });
+  assert.equal(shallow.status, "failed");
+  assert.match(shallow.failures[0]!.failure.message, /lies in 3 plans/);
+  assert.match(shallow.failures[0]!.failure.hint ?? "", /maxDepth/);
   const told = await rig.run(plan, { callerEnv: env, jobs: 1 });
   assert.equal(told.status, "done");
   assert.equal(await rig.text(plan, "result"), "deep\n");

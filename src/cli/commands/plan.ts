@@ -1,6 +1,7 @@
 // alamode plan: the encoded pipeline, for people to read, or as the file that any engine can perform.
 import { resolve } from "node:path";
 import { jsonDocument } from "../../bencode/as-json.ts";
+import { pinImages } from "../../engine/images.ts";
 import { bencodePlan } from "../../plan/encode.ts";
 import { keepModule, modulesIn } from "../../plan/module-keep.ts";
 import { pp } from "../../plan/pp.ts";
@@ -19,7 +20,8 @@ export interface PlanFlags extends CommonOptions {
 
 export async function planCommand(options: PlanFlags): Promise<number> {
   const context = await contextOf(options);
-  const { plan, warnings } = await loadPipeline(context);
+  const { plan: described, warnings } = await loadPipeline(context);
+  const { plan } = await pinImages(described);
   warn(warnings);
   const { output } = options;
   if (output === undefined) {

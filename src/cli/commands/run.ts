@@ -55,7 +55,7 @@ export async function performRun(
       flags: context.flags,
     });
     const jobs = options.jobs ?? context.settings.jobs;
-    const { path } = context.settings;
+    const { path, maxDepth } = context.settings;
     try {
       const result = await run(plan, {
         store,
@@ -67,6 +67,7 @@ export async function performRun(
         signal: telling.stop,
         kill: telling.kill,
         ...sandboxOf(context, options),
+        ...(maxDepth === undefined ? {} : { maxDepth }),
         ...(goals === undefined ? {} : { goals, ...(options.force ? { force: goals } : {}) }),
         ...(jobs === undefined ? {} : { jobs }),
         ...(path === undefined ? {} : { path }),

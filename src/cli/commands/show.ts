@@ -54,7 +54,7 @@ async function showOutput(context: Context, opened: Opened, output: OutputId, na
     rows.push(["tree", `${shortId(success.treeDigest)}…, ${size}`]);
     rows.push(["store", made === undefined ? "its bytes are gone" : herePath(made.path, context.cwd)]);
   }
-  if (identity !== undefined) rows.push(...specRows(identity.spec));
+  if (identity !== undefined) for (const row of specRows(identity.spec)) rows.push(row);
   if (identity !== undefined) rows.push(["inputs", await inputsText(record, identity.inputs)]);
   if (success !== undefined && execution !== undefined)
     rows.push(["made", await madeText(record, success, execution, now)]);
