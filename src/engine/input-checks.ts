@@ -6,6 +6,8 @@ import type { Check, Store, Tree } from "../store/types.ts";
 
 /** How many tree entries are kept in memory for inputs that many steps share. */
 const KEPT_ENTRIES = 200_000;
+/** What a tree takes besides, as so many entries: a hundred thousand trees of one file each are not small. */
+const TREE_ENTRIES = 20;
 
 export class InputChecks {
   #record: RecordDb;
@@ -23,11 +25,11 @@ export class InputChecks {
   /** Saves the look-up of a success that this run made itself. */
   know(success: Success, tree: Tree, stamps: Uint8Array): void {
     this.#known.set(success.id, { tree, stamps });
-    this.#entries += tree.size;
+    this.#entries += tree.size + TREE_ENTRIES;
     for (const [id, old] of this.#known) {
       if (this.#entries <= KEPT_ENTRIES || id === success.id) break;
       this.#known.delete(id);
-      this.#entries -= old.tree.size;
+      this.#entries -= old.tree.size + TREE_ENTRIES;
     }
   }
 
