@@ -3,12 +3,13 @@ import { diff, type ValueChange } from "../plan/diff.ts";
 import { goalsOf, graphOf, type PlanGraph } from "../plan/graph.ts";
 import { spelledOut } from "../plan/module-changes.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
+import { isolationSuffices } from "../record/isolation.ts";
 import type { ExecutionId, RecordDb } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 import { closure } from "./closure.ts";
 import type { Cause } from "./decide.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
-import { decideNow } from "./facts.ts";
+import { decideNow, type FactSource } from "./facts.ts";
 import { thisHost } from "./host.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import { sourceReader } from "./sources.ts";
@@ -30,7 +31,9 @@ export type Reason =
   | { readonly kind: "damaged"; readonly path: string }
   | { readonly kind: "stale" }
   /** It is done, and asked to be run again. */
-  | { readonly kind: "forced" };
+  | { readonly kind: "forced" }
+  /** It was made with less isolation than is demanded. */
+  | { readonly kind: "isolation"; readonly have: string; readonly want: string };
 
 export interface Due {
   readonly task: string;
@@ -99,7 +102,7 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
       reasons.push({ kind: "spec", changes: await spelledOut(change.changes, sourceReader(store)) });
     }
     reasons.push(...inputReasons(plan, before, graph, task, decision.due));
-    reasons.push(...(await causeReasons(decision.due.get(node)!, output, record, reasons.length > 0)));
+    reasons.push(...(await causeReasons(decision.due.get(node)!, output, source, reasons.length > 0)));
     due.push({ task, output, reasons, ...(expectedMs === undefined ? {} : { expectedMs }) });
   }
   const estimate = estimateMs(tasks, durations, options.jobs ?? defaultJobs());
@@ -143,7 +146,7 @@ function inputReasons(
 async function causeReasons(
   cause: Cause,
   output: OutputId,
-  record: RecordDb,
+  { record, isolation }: FactSource,
   explained: boolean,
 ): Promise<Reason[]> {
   switch (cause.kind) {
@@ -159,7 +162,11 @@ async function causeReasons(
         return [{ kind: "failed", execution: last.id, message: last.failure?.message ?? "failed" }];
       }
       const history = await record.history(output);
-      if (history.some(({ state }) => state === "current")) return [{ kind: "forced" }];
+      const current = history.find(({ state }) => state === "current");
+      if (current !== undefined && !isolationSuffices(current.isolation, isolation)) {
+        return [{ kind: "isolation", have: current.isolation, want: isolation }];
+      }
+      if (current !== undefined) return [{ kind: "forced" }];
       const [success] = history;
       if (success?.state === "lost") return [{ kind: "lost" }];
       if (success?.state === "damaged") return [{ kind: "damaged", path: "" }];

@@ -78,6 +78,11 @@ sandboxed(
   async (rig) => {
     const plan = planOf({ a: "echo one > $OUTPUT", b: ["cat inputs/a > $OUTPUT", "a"] });
     await rig.run(plan);
+    const { due } = await rig.status(plan, { sandbox });
+    assert.deepEqual(
+      due.map(({ reasons }) => reasons.at(-1)?.kind),
+      ["isolation", "isolation"],
+    );
     assert.equal((await rig.run(plan, { sandbox })).counts.ran, 2);
     assert.equal((await rig.run(plan)).counts.ran, 0);
     assert.equal((await rig.run(plan, { sandbox })).counts.ran, 0);

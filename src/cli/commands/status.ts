@@ -146,6 +146,8 @@ function reasonText(reason: Reason): string {
       return `was made, but was changed since${reason.path === "" ? "" : `: ${reason.path}`}`;
     case "stale":
       return "was made from inputs that have since been remade with other bytes";
+    case "isolation":
+      return `was made ${reason.have === "none" ? "without a sandbox" : `in ${reason.have}`}, and ${reason.want} is demanded`;
     case "forced":
       return "is done, and runs again because --force says so";
     default:
