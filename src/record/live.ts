@@ -1,7 +1,7 @@
 // The lock that says a run lives: an exclusive lock on `<run>.db` in the folder `live`. The operating system drops it
 // when its process ends, however it ends and in whichever process-id namespace it was. SQLite takes it for us, because
 // Node has no file locks of its own.
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { isBusy } from "./sqlite-errors.ts";
@@ -60,6 +60,17 @@ export function isLive(dir: string, run: RunId): boolean {
     throw error;
   } finally {
     db.close();
+  }
+}
+
+/**
+ * Removes lock files of runs that were killed before their row was written. `known`: whether a run has one. To be called in
+ * the write transaction in which runs take their lock and write their row: whatever lies there without a row then is dead.
+ */
+export function forgetUnborn(dir: string, known: (run: RunId) => boolean): void {
+  for (const name of existsSync(dir) ? readdirSync(dir) : []) {
+    const run = /^([0-9a-f]{16})\.db$/.exec(name)?.[1];
+    if (run !== undefined && !known(run)) forgetDead(dir, run);
   }
 }
 

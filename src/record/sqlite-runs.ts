@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
 import { decode } from "../bencode/decode.ts";
 import { encode } from "../bencode/encode.ts";
-import { forgetDead, holdLive, isLive } from "./live.ts";
+import { forgetDead, forgetUnborn, holdLive, isLive } from "./live.ts";
 import { hex } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { recordError } from "./sqlite-errors.ts";
@@ -76,14 +76,13 @@ async function startRun(
   request: StartRun,
 ): Promise<Run> {
   const run = randomBytes(8).toString("hex");
-  let giveBack: () => void;
+  let giveBack = () => {};
   try {
-    giveBack = holdLive(liveFolder(db), run);
-  } catch (error) {
-    throw recordError(error, db.file);
-  }
-  try {
-    await db.write(() =>
+    await db.write(() => {
+      const dir = liveFolder(db);
+      forgetUnborn(dir, (known) => db.get("SELECT 1 FROM runs WHERE run = ?", known) !== undefined);
+      giveBack(); // of a try before this one
+      giveBack = holdLive(dir, run);
       db.run(
         `INSERT INTO runs (run, pipeline, plan_id, goals, started_at, status, note, host, user, pid, version)
          VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)`,
@@ -97,11 +96,11 @@ async function startRun(
         request.user,
         process.pid,
         request.version,
-      ),
-    );
+      );
+    });
   } catch (error) {
     giveBack();
-    throw error;
+    throw recordError(error, db.file);
   }
   held.set(run, giveBack);
   return (await selectRuns(db, "WHERE r.run = ?", run))[0]!;

@@ -110,6 +110,8 @@ export class Rules {
         const from = read.map(({ made }) => ({ output: made.output, digest: made.digest }));
         const earlier = force.has(output) ? undefined : this.#candidate(key);
         if (earlier) {
+          // Of two that are the same by what they read, either may come first, unless one waits for the other.
+          if (told.ran.includes(earlier.output) && !waits.get(output)?.has(earlier.output)) told.raced = true;
           const standing = this.current(output);
           if (standing === undefined || this.stale(standing)) this.#alias(output, earlier, from);
           (this.current(output)!.original ? told.same : told.reused).push(output);
