@@ -20,8 +20,9 @@ done
 installed=node_modules/.package-lock.json
 if [ ! -x node_modules/.bin/node ] || [ ! -f $installed ] || [ package-lock.json -nt $installed ]; then
   echo "setup: npm ci (about 600 MB below node_modules, two Node.js runtimes among it)" >&2
-  # Only errors: the warnings are about the machine's Node.js, which runs nothing of ours.
-  PATH=$own_path npm ci --no-audit --no-fund --loglevel=error
+  # Only errors: the warnings are about the machine's Node.js, which runs nothing of ours. A connection that has stalled is
+  # given up after a minute and tried anew, also by the installs within the install; npm's own limit is five.
+  PATH=$own_path npm_config_fetch_timeout=60000 npm ci --no-audit --no-fund --loglevel=error
   touch $installed
 fi
 
