@@ -24,6 +24,7 @@ export class CappedLog {
   #cap: number;
   #dropped = 0;
   #trimmed = false;
+  #kept = false;
 
   constructor(path: string, capBytes = CAP_BYTES) {
     this.path = path;
@@ -64,11 +65,17 @@ export class CappedLog {
       }
       renameSync(this.#side("head"), this.path);
       rmSync(this.#side("tail"), { force: true });
-      return true;
+      this.#kept = true;
+    } else {
+      this.#kept = sizeOf(this.path) > 0;
+      if (!this.#kept) rmSync(this.path, { force: true });
     }
-    if (sizeOf(this.path) > 0) return true;
-    rmSync(this.path, { force: true });
-    return false;
+    return this.#kept;
+  }
+
+  /** Whether there is a log to be read, once it is finished. */
+  get kept(): boolean {
+    return this.#kept;
   }
 
   #side(name: string): string {

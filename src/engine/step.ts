@@ -6,16 +6,16 @@ import type { OutputId } from "../plan/types.ts";
 import type { Execution, Failure, Holder, Resources, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { SealedTree, Store } from "../store/types.ts";
+import { type Command, judgeCommand, performCommand } from "./command.ts";
 import { commitStep } from "./commit.ts";
 import type { TaskFailure } from "./events.ts";
-import type { Ended } from "./executors/types.ts";
-import { engineFailure, explain } from "./failure.ts";
+import { engineFailure } from "./failure.ts";
 import { CappedLog, lastLines } from "./log.ts";
 import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import { clearSlot, keepSlot } from "./slot.ts";
 import { isolationOf, makeSource } from "./source-step.ts";
-import { missingOutput, type Staged, stageStep } from "./staging.ts";
+import { stageStep } from "./staging.ts";
 import { digestsOf, madeOutput, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 
 /** How many lines of the log a failure shows. */
@@ -73,7 +73,6 @@ class Step {
   readonly #resolvedKey: string;
   readonly #startedMs = performance.now();
   readonly #log: CappedLog;
-  #hasLog = false;
   #resources: Resources = {};
   /** Whether the slot holds something of this step. */
   #staged = false;
@@ -92,8 +91,8 @@ class Step {
   }
 
   async take(after: Holder | undefined): Promise<StepOutcome> {
-    const { store, stop, sandbox } = this.#context;
-    const { inputs, slot, runnable, passed, attempt } = this.#request;
+    const { run, store, stop, sandbox } = this.#context;
+    const { inputs, slot, runnable, options, passed, attempt, execution } = this.#request;
     try {
       if (after) await this.#endLeftovers(after);
       if (stop.aborted) return await this.#fail({ kind: "interrupted", message: "was stopped" });
@@ -116,8 +115,21 @@ class Step {
       });
       let sealed: SealedTree | undefined;
       if (runnable.source === undefined) {
-        const ended = await this.#execute(staged, Object.values(paths));
-        const failure = (await this.#changedInput()) ?? this.#judge(staged, ended);
+        const command: Command = {
+          step: `${run}/${execution}`,
+          runnable,
+          options,
+          staged,
+          sandbox,
+          inputs: Object.values(paths),
+          path: this.#path,
+          slot,
+          log: this.#log,
+        };
+        this.#context.started(this.#request, this.#log.path);
+        const ended = await performCommand(this.#context, command);
+        this.#resources = ended.resources;
+        const failure = (await this.#changedInput()) ?? judgeCommand(command, ended);
         if (failure) return await this.#fail(failure);
       } else {
         this.#context.started(this.#request, this.#log.path);
@@ -180,39 +192,6 @@ class Step {
     return { kind: "input-lost", outputs: [...outputs] };
   }
 
-  async #execute({ cwd, env }: Staged, inputs: readonly string[]): Promise<Ended> {
-    const { run, executor, sandbox, logs, stop, kill } = this.#context;
-    const { execution, runnable, slot, options } = this.#request;
-    this.#context.started(this.#request, this.#log.path);
-    logs.add(this.#log);
-    try {
-      const ended = await executor.execute(
-        {
-          step: `${run}/${execution}`,
-          argv: sandbox.wrap({
-            argv: runnable.argv,
-            slot,
-            inputs: [...inputs, ...runnable.reads],
-            path: this.#path,
-            network: runnable.network,
-          }),
-          cwd,
-          env,
-          log: this.#log.path,
-          slot,
-          ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-        },
-        stop,
-        kill,
-      );
-      this.#resources = ended.resources;
-      return ended;
-    } finally {
-      logs.delete(this.#log);
-      this.#hasLog = this.#log.finish();
-    }
-  }
-
   /** Promise 10, after: what it changed is marked, whatever else it did. */
   async #changedInput(): Promise<Failure | undefined> {
     for (const [name, success] of Object.entries(this.#request.inputs)) {
@@ -225,15 +204,6 @@ class Step {
       };
     }
     return undefined;
-  }
-
-  #judge(staged: Staged, ended: Ended): Failure | undefined {
-    const { runnable, options } = this.#request;
-    const tail = this.#hasLog ? lastLines(this.#log.path, 50) : [];
-    const failure = explain({ ended, staged, runnable, options, tail }) ?? missingOutput(staged, runnable);
-    const { hint } = this.#context.sandbox;
-    if (failure === undefined || hint === undefined || ended.stoppedFor !== undefined) return failure;
-    return { ...failure, hint: failure.hint === undefined ? hint : `${failure.hint}\n${hint}` };
   }
 
   async #fail(failure: Failure): Promise<StepOutcome> {
@@ -256,8 +226,8 @@ class Step {
       execution,
       failure: {
         ...failure,
-        logTail: this.#hasLog ? lastLines(this.#log.path, TAIL_LINES) : [],
-        ...(this.#hasLog ? { log: this.#log.path } : {}),
+        logTail: this.#log.kept ? lastLines(this.#log.path, TAIL_LINES) : [],
+        ...(this.#log.kept ? { log: this.#log.path } : {}),
         ...(scratch === undefined ? {} : { scratch }),
         durationMs: performance.now() - this.#startedMs,
         attempt,
@@ -267,7 +237,7 @@ class Step {
   }
 
   #logName(): { log?: string } {
-    return this.#hasLog ? { log: `${this.#request.execution}.log` } : {};
+    return this.#log.kept ? { log: `${this.#request.execution}.log` } : {};
   }
 
   /** Moves the scratch folder to where people can look at it. Returns where; undefined if that was not possible. */

@@ -7,9 +7,10 @@ import { removeTree } from "../store/remove.ts";
 import { decodeTree } from "../store/tree.ts";
 import type { SealedTree, Store } from "../store/types.ts";
 import { placeOf } from "../store/walk.ts";
+import { type Command, judgeCommand, performCommand } from "./command.ts";
 import type { TaskFailure } from "./events.ts";
-import type { Ended, Executor } from "./executors/types.ts";
-import { engineFailure, explain } from "./failure.ts";
+import type { Executor } from "./executors/types.ts";
+import { engineFailure } from "./failure.ts";
 import type { Host } from "./host.ts";
 import type { InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
@@ -17,7 +18,7 @@ import type { Runnable, TaskOptions } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
-import { missingOutput, type Staged, stageStep } from "./staging.ts";
+import { stageStep } from "./staging.ts";
 import { type Difference, firstDifference, treeDifferences } from "./verify-compare.ts";
 import type { Differences } from "./verify-events.ts";
 import { recordedInputs } from "./verify-inputs.ts";
@@ -121,7 +122,7 @@ class Attempt {
 
   async perform(): Promise<Again> {
     const { store, id, kill } = this.#context;
-    const { slot, runnable, passed, success } = this.#request;
+    const { step, slot, runnable, options, passed, success } = this.#request;
     const sandbox = await this.#context.sandboxFor(this.#execution.isolation);
     await clearSlot(slot);
     await removeTree(this.#log.path);
@@ -133,8 +134,19 @@ class Attempt {
     const { path } = this.#execution;
     const view = sandbox.view(slot);
     const staged = await stageStep({ slot, runnable, inputs: paths, store, path, view, passed });
-    const ended = await this.#execute(staged, sandbox, Object.values(paths));
-    const failure = (await this.#changedInput()) ?? this.#judge(staged, ended, sandbox);
+    const command: Command = {
+      step: `${id}/${step}`,
+      runnable,
+      options,
+      staged,
+      sandbox,
+      inputs: Object.values(paths),
+      path,
+      slot,
+      log: this.#log,
+    };
+    const ended = await performCommand(this.#context, command);
+    const failure = (await this.#changedInput()) ?? judgeCommand(command, ended);
     if (failure) return this.failed(failure);
 
     const sealed = await store.seal(staged.top, { inputs: Object.values(paths), needle: id }, kill);
@@ -158,37 +170,6 @@ class Attempt {
     };
   }
 
-  async #execute({ cwd, env }: Staged, sandbox: Sandbox, inputs: readonly string[]): Promise<Ended> {
-    const { id, executor, logs, stop, kill } = this.#context;
-    const { step, runnable, slot, options } = this.#request;
-    const { argv, network, reads } = runnable;
-    logs.add(this.#log);
-    try {
-      return await executor.execute(
-        {
-          step: `${id}/${step}`,
-          argv: sandbox.wrap({
-            argv,
-            slot,
-            inputs: [...inputs, ...reads],
-            path: this.#execution.path,
-            network,
-          }),
-          cwd,
-          env,
-          log: this.#log.path,
-          slot,
-          ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-        },
-        stop,
-        kill,
-      );
-    } finally {
-      logs.delete(this.#log);
-      this.#log.finish();
-    }
-  }
-
   /** Promise 10 holds here too: a task that writes to its inputs damages what others read. */
   async #changedInput(): Promise<Failure | undefined> {
     for (const [name, success] of Object.entries(this.#inputs)) {
@@ -197,14 +178,6 @@ class Attempt {
         return { kind: "input-damaged", message: `changed its input "${name}": ${found}` };
     }
     return undefined;
-  }
-
-  #judge(staged: Staged, ended: Ended, { hint }: Sandbox): Failure | undefined {
-    const { runnable, options } = this.#request;
-    const tail = lastLines(this.#log.path, 50);
-    const failure = explain({ ended, staged, runnable, options, tail }) ?? missingOutput(staged, runnable);
-    if (failure === undefined || hint === undefined || ended.stoppedFor !== undefined) return failure;
-    return { ...failure, hint: failure.hint === undefined ? hint : `${failure.hint}\n${hint}` };
   }
 
   /** What may be the reason that other bytes were made, where that can be told. */

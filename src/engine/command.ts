@@ -1,0 +1,73 @@
+// What a step and its verification have in common: performing the command in its sandbox, and judging how it ended.
+import type { Failure } from "../record/types.ts";
+import type { Ended, Executor } from "./executors/types.ts";
+import { explain } from "./failure.ts";
+import { type CappedLog, lastLines } from "./log.ts";
+import type { Runnable, TaskOptions } from "./runnable.ts";
+import type { Sandbox } from "./sandbox/types.ts";
+import { missingOutput, type Staged } from "./staging.ts";
+
+/** How many of the log's last lines are looked at for the reason of a failure. */
+const JUDGED_LINES = 50;
+
+export interface CommandContext {
+  readonly executor: Executor;
+  readonly stop: AbortSignal;
+  readonly kill: AbortSignal;
+  /** Logs that are growing. */
+  readonly logs: Set<CappedLog>;
+}
+
+export interface Command {
+  /** The value of ALAMODE_STEP. */
+  readonly step: string;
+  readonly runnable: Runnable;
+  readonly options: TaskOptions;
+  readonly staged: Staged;
+  readonly sandbox: Sandbox;
+  /** Absolute paths of the inputs. */
+  readonly inputs: readonly string[];
+  readonly path: string;
+  /** Absolute folder. */
+  readonly slot: string;
+  readonly log: CappedLog;
+}
+
+/** Performs a staged command; after it the log is finished. */
+export async function performCommand(
+  { executor, stop, kill, logs }: CommandContext,
+  { step, runnable, options, staged, sandbox, inputs, path, slot, log }: Command,
+): Promise<Ended> {
+  const { argv, network, reads } = runnable;
+  logs.add(log);
+  try {
+    return await executor.execute(
+      {
+        step,
+        argv: sandbox.wrap({ argv, slot, inputs: [...inputs, ...reads], path, network }),
+        cwd: staged.cwd,
+        env: staged.env,
+        log: log.path,
+        slot,
+        ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+      },
+      stop,
+      kill,
+    );
+  } finally {
+    logs.delete(log);
+    log.finish();
+  }
+}
+
+/** The failure of a command that ended; undefined when it did what a success needs. */
+export function judgeCommand(
+  { runnable, options, staged, sandbox, log }: Command,
+  ended: Ended,
+): Failure | undefined {
+  const tail = lastLines(log.path, JUDGED_LINES);
+  const failure = explain({ ended, staged, runnable, options, tail }) ?? missingOutput(staged, runnable);
+  const { hint } = sandbox;
+  if (failure === undefined || hint === undefined || ended.stoppedFor !== undefined) return failure;
+  return { ...failure, hint: failure.hint === undefined ? hint : `${failure.hint}\n${hint}` };
+}
