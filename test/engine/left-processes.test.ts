@@ -55,7 +55,8 @@ for (const [how, start, skip] of caught) {
     assert.equal(failure.kind, "left-process");
     assert.match(
       failure.message,
-      /^left a process running \(.*sleep 1000.*, \d+\)\. It was ended, and nothing was recorded$/,
+      // A process seen in the middle of becoming `sleep 1000` has no arguments yet: then its name is told.
+      /^left a process running \(.*sleep( 1000)?.*, \d+\)\. It was ended, and nothing was recorded$/,
     );
     assert.ok(!alive(pidOf(rig)));
     assert.equal((await rig.record.history(outputOf(plan, "serve"))).length, 0);
@@ -67,7 +68,8 @@ test("several are told together, and an exit code of its own comes first", async
   const two = await rig.run(planOf({ it: "sleep 1000 & sleep 1001 & echo x > $OUTPUT" }));
   assert.match(
     two.failures[0]!.failure.message,
-    /^left 2 processes running \(sleep 100\d, \d+; sleep 100\d, \d+\)/,
+    // Either may be seen before it has become `sleep`, and then is called what its shell was.
+    /^left 2 processes running \([^;]+, \d+; [^;]+, \d+\)/,
   );
   const exits = await rig.run(planOf({ it: "sleep 1000 & exit 3" }));
   assert.equal(exits.failures[0]!.failure.message, "exit 3");
@@ -94,7 +96,7 @@ for (const [how, start] of [
     assert.deepEqual(warned, ["stray-process"]);
     const [warning] = of("warning");
     assert.equal(warning!.task, "serve");
-    assert.match(warning!.message, /^left a process running .*\(sleep 1000, \d+\)\. It was ended/);
+    assert.match(warning!.message, /^left a process running .*\(sleep( 1000)?, \d+\)\. It was ended/);
     // Its output has the bytes that were recorded, so it stands.
     assert.equal(status, "done");
     assert.equal((await rig.run(plan)).counts.reused, 1);
