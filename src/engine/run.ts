@@ -2,7 +2,7 @@
 import { planDigest } from "../plan/encode.ts";
 import { goalsOf, graphOf } from "../plan/graph.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
-import type { RecordDb, Run, RunCounts, RunId } from "../record/types.ts";
+import type { RecordDb, Run, RunCounts, RunId, ScheduleSlot } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 import { version } from "../version.ts";
 import { closure } from "./closure.ts";
@@ -34,6 +34,10 @@ export interface RunOptions {
   readonly path?: string;
   /** The pipeline's name in the record. */
   readonly pipeline?: string;
+  /** What the pipeline was described with: name → value as text. */
+  readonly params?: Readonly<Record<string, string>>;
+  /** The slot of a schedule that the run is for. Without it being to be had the run throws `slot-taken`. */
+  readonly scheduled?: ScheduleSlot;
   /** Stops the run: what runs is ended gently, nothing new starts. */
   readonly signal?: AbortSignal;
   /** Ends what runs at once. */
@@ -209,12 +213,14 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
 
 /** Notes the run, with what changed since the pipeline's run before. */
 async function noteRun(plan: Plan, goals: readonly string[], options: RunOptions, host: Host): Promise<Run> {
-  const { record, pipeline = "" } = options;
+  const { record, pipeline = "", params = {}, scheduled } = options;
   const digest = planDigest(plan);
   const last = await record.lastRun(pipeline);
   const before = last && last.planDigest !== digest ? await record.plan(last.planDigest) : plan;
   return record.startRun({
     pipeline,
+    params,
+    ...(scheduled === undefined ? {} : { scheduled }),
     plan,
     planDigest: digest,
     goals,

@@ -45,6 +45,7 @@ CREATE TABLE runs (
   run TEXT NOT NULL UNIQUE,
   pipeline TEXT NOT NULL,
   plan_id INTEGER NOT NULL REFERENCES plans (id),
+  params BLOB NOT NULL,                 -- bencode({ name: text })
   goals BLOB NOT NULL,                  -- bencode([task name])
   started_at INTEGER NOT NULL,          -- all times: milliseconds since 1970
   ended_at INTEGER,
@@ -61,6 +62,15 @@ CREATE TABLE runs (
   version TEXT NOT NULL
 ) STRICT;
 CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
+
+-- Slots of schedules, each with the run that has it. One whose run was interrupted or died is to be had again.
+CREATE TABLE schedule_slots (
+  pipeline TEXT NOT NULL,
+  series TEXT NOT NULL,
+  starts_at INTEGER NOT NULL,
+  run_id INTEGER NOT NULL UNIQUE REFERENCES runs (id),
+  PRIMARY KEY (pipeline, series, starts_at)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE executions (
   id INTEGER PRIMARY KEY,

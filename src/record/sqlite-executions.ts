@@ -1,7 +1,7 @@
 // Executions in the embedded record, for people and for estimates.
 import { bytesOf, type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
-import { readWithDead } from "./sqlite-runs.ts";
+import { readWithDead } from "./sqlite-live.ts";
 import type { Execution, RecordDb } from "./types.ts";
 
 const DURATIONS_PER_TASK = 5;

@@ -4,8 +4,8 @@ import { encode } from "../bencode/encode.ts";
 import { isolationSuffices } from "./isolation.ts";
 import { bytesOf, type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
+import { runLives } from "./sqlite-live.ts";
 import { noteOutput, outputRow } from "./sqlite-plans.ts";
-import { runLives } from "./sqlite-runs.ts";
 import { candidatesOf, currentSuccess } from "./sqlite-successes.ts";
 import type {
   Claim,

@@ -1,13 +1,14 @@
 // Runs in the embedded record: beginning, ending, which of them live, and what they came to.
 import { randomBytes } from "node:crypto";
-import { dirname, join } from "node:path";
 import { decode } from "../bencode/decode.ts";
 import { encode } from "../bencode/encode.ts";
-import { forgetDead, forgetUnborn, holdLive, isLive } from "./live.ts";
+import { forgetUnborn, holdLive } from "./live.ts";
 import { hex } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { recordError } from "./sqlite-errors.ts";
+import { liveFolder, readWithDead, runLives } from "./sqlite-live.ts";
 import { notePlan } from "./sqlite-plans.ts";
+import { noteSlot } from "./sqlite-slots.ts";
 import type { Millis, RecordDb, Run, RunCounts, RunId, StartRun } from "./types.ts";
 
 type RunCalls = Pick<RecordDb, "startRun" | "finishRun" | "isLive" | "runs" | "run" | "lastRun">;
@@ -40,35 +41,6 @@ export function runCalls(db: SqliteConnection, now: () => Millis, held: Map<RunI
   };
 }
 
-function liveFolder(db: SqliteConnection): string {
-  return join(dirname(db.file), "live");
-}
-
-/** Whether the run's process holds its lock. What a dead one left of it is removed. */
-export function runLives(db: SqliteConnection, run: RunId): boolean {
-  if (isLive(liveFolder(db), run)) return true;
-  if (db.get("SELECT 1 FROM runs WHERE run = ?", run) !== undefined) forgetDead(liveFolder(db), run);
-  return false;
-}
-
-/**
- * Reads rows, some of them of runs that have not ended (`open`), and tells which of those runs are dead. A run that
- * ends between the reading and the look at its lock would seem dead: so they are read again when one does.
- */
-export async function readWithDead<Row extends { readonly run: RunId }>(
-  db: SqliteConnection,
-  read: () => Row[],
-  open: (row: Row) => boolean,
-): Promise<{ rows: Row[]; isDead: (row: Row) => boolean }> {
-  const rows = await db.read(read);
-  const running = new Set(rows.filter(open).map((row) => row.run));
-  const dead = new Set([...running].filter((run) => !runLives(db, run)));
-  return {
-    rows: dead.size > 0 ? await db.read(read) : rows,
-    isDead: (row) => open(row) && dead.has(row.run),
-  };
-}
-
 async function startRun(
   db: SqliteConnection,
   now: () => Millis,
@@ -83,12 +55,13 @@ async function startRun(
       forgetUnborn(dir, (known) => db.get("SELECT 1 FROM runs WHERE run = ?", known) !== undefined);
       giveBack(); // of a try before this one
       giveBack = holdLive(dir, run);
-      db.run(
-        `INSERT INTO runs (run, pipeline, plan_id, goals, started_at, status, note, host, user, pid, version)
-         VALUES (?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?)`,
+      const { id } = db.get<{ id: number }>(
+        `INSERT INTO runs (run, pipeline, plan_id, params, goals, started_at, status, note, host, user, pid, version)
+         VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?) RETURNING id`,
         run,
         request.pipeline,
         notePlan(db, request.planDigest, request.plan),
+        encode(request.params),
         encode(request.goals),
         now(),
         request.note,
@@ -96,7 +69,8 @@ async function startRun(
         request.user,
         process.pid,
         request.version,
-      );
+      )!;
+      if (request.scheduled !== undefined) noteSlot(db, request.pipeline, request.scheduled, id);
     });
   } catch (error) {
     giveBack();
@@ -141,6 +115,9 @@ interface RunRow {
   readonly run: string;
   readonly pipeline: string;
   readonly digest: Uint8Array;
+  readonly params: Uint8Array;
+  readonly series: string | null;
+  readonly starts_at: number | null;
   readonly goals: Uint8Array;
   readonly started_at: number;
   readonly ended_at: number | null;
@@ -162,14 +139,14 @@ async function selectRuns(db: SqliteConnection, rest: string, value: string | nu
   const outputsWith = (outcome: string) =>
     `(SELECT count(DISTINCT e.output_id) FROM executions e WHERE e.run_id = r.id AND e.outcome = '${outcome}')`;
   const sql = `
-    SELECT r.id, r.run, r.pipeline, p.digest, r.goals, r.started_at, r.ended_at, r.status,
+    SELECT r.id, r.run, r.pipeline, p.digest, r.params, s.series, s.starts_at, r.goals, r.started_at, r.ended_at, r.status,
       coalesce(r.ran, ${outputsWith("success")}) AS ran, coalesce(r.same, 0) AS same, coalesce(r.reused, 0) AS reused,
       coalesce(r.failed, (
         SELECT count(DISTINCT e.output_id) FROM executions e WHERE e.run_id = r.id AND e.outcome = 'failure' AND NOT EXISTS (
           SELECT 1 FROM executions l WHERE l.run_id = e.run_id AND l.output_id = e.output_id AND l.outcome <> 'failure')
       )) AS failed,
       coalesce(r.not_started, 0) AS not_started, r.note, r.host, r.user, r.pid, r.version
-    FROM runs r JOIN plans p ON p.id = r.plan_id ${rest}`;
+    FROM runs r JOIN plans p ON p.id = r.plan_id LEFT JOIN schedule_slots s ON s.run_id = r.id ${rest}`;
   const read = () => db.all<RunRow>(sql, value);
   const { rows, isDead } = await readWithDead(db, read, (row) => row.status === "running");
   return rows.map((row) => runOf(row, isDead(row)));
@@ -180,6 +157,8 @@ function runOf(row: RunRow, dead: boolean): Run {
     id: row.run,
     number: row.id,
     pipeline: row.pipeline,
+    params: decode(row.params) as Run["params"],
+    ...(row.series !== null && { scheduled: { series: row.series, startsAt: row.starts_at! } }),
     planDigest: hex(row.digest),
     goals: decode(row.goals) as string[],
     startedAt: row.started_at,

@@ -7,6 +7,7 @@ import { executionQueries } from "./sqlite-executions.ts";
 import { leaseCalls } from "./sqlite-leases.ts";
 import { planQueries } from "./sqlite-plans.ts";
 import { runCalls } from "./sqlite-runs.ts";
+import { slotCalls } from "./sqlite-slots.ts";
 import { successCalls } from "./sqlite-successes.ts";
 import { verificationCalls } from "./sqlite-verifications.ts";
 import type { Millis, RecordDb, RunId } from "./types.ts";
@@ -31,6 +32,7 @@ export async function openSqliteRecord(file: string, options: SqliteRecordOption
     url: `sqlite:${db.file}`,
     id: await db.read(() => db.get<{ id: string }>("SELECT id FROM identity")!.id),
     ...runCalls(db, now, held),
+    ...slotCalls(db),
     ...planQueries(db),
     ...leaseCalls(db, now),
     ...commitCalls(db),

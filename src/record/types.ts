@@ -115,11 +115,23 @@ export interface RunCounts {
   readonly notStarted: number;
 }
 
+/** The slot of a schedule that a run was begun for. (Not a scratch slot.) */
+export interface ScheduleSlot {
+  /** What is scheduled of the pipeline: opaque here. The same start in another series is another slot. */
+  readonly series: string;
+  /** Its start. */
+  readonly startsAt: Millis;
+}
+
 export interface Run {
   readonly id: RunId;
   /** Counts runs of this record from 1: what people call it. */
   readonly number: number;
   readonly pipeline: string;
+  /** Name → value as text: what the pipeline was described with. */
+  readonly params: Readonly<Record<string, string>>;
+  /** Present while the run has it: who takes it over takes it away. */
+  readonly scheduled?: ScheduleSlot;
   readonly planDigest: string;
   readonly goals: readonly string[];
   readonly startedAt: Millis;
@@ -135,8 +147,19 @@ export interface Run {
   readonly version: string;
 }
 
+/** A slot that was taken, and the run that has it. */
+export interface TakenSlot {
+  readonly startsAt: Millis;
+  readonly run: RunId;
+  readonly number: number;
+  readonly status: Run["status"];
+}
+
 export interface StartRun {
   readonly pipeline: string;
+  readonly params: Readonly<Record<string, string>>;
+  /** Only if this slot of the pipeline is to be had. */
+  readonly scheduled?: ScheduleSlot;
   readonly plan: Plan;
   /** sha256 of the plan's bencoding. */
   readonly planDigest: string;
@@ -256,7 +279,8 @@ export interface RecordDb {
 
   /**
    * Notes the plan (each spec once) and a new run, and takes the lock by which others know that it lives.
-   * A plan noted before costs one look-up.
+   * A plan noted before costs one look-up. Of all who ask for one slot of a schedule one gets it, for good unless its run
+   * is interrupted or dies: the others throw `slot-taken`, and begin no run.
    */
   startRun(request: StartRun): Promise<Run>;
   /** Ends the run: its lock is given back, leases it still holds are ended and their executions told `interrupted`. */
@@ -331,6 +355,8 @@ export interface RecordDb {
   run(key: string): Promise<Run | undefined>;
   /** Latest run of the pipeline of that name, whatever its status. */
   lastRun(pipeline: string): Promise<Run | undefined>;
+  /** The newest slots that were taken of a series of the pipeline, latest start first, at most `limit`. */
+  slots(pipeline: string, series: string, limit: number): Promise<TakenSlot[]>;
   /** The plan of a run, put together again: its bencoding is what `planDigest` is of. */
   plan(planDigest: string): Promise<Plan | undefined>;
   executionsOf(run: RunId): Promise<Execution[]>;

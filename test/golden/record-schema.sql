@@ -58,6 +58,7 @@ CREATE TABLE runs (
   run TEXT NOT NULL UNIQUE,
   pipeline TEXT NOT NULL,
   plan_id INTEGER NOT NULL REFERENCES plans (id),
+  params BLOB NOT NULL,                 -- bencode({ name: text })
   goals BLOB NOT NULL,                  -- bencode([task name])
   started_at INTEGER NOT NULL,          -- all times: milliseconds since 1970
   ended_at INTEGER,
@@ -73,6 +74,13 @@ CREATE TABLE runs (
   pid INTEGER NOT NULL,
   version TEXT NOT NULL
 ) STRICT;
+CREATE TABLE schedule_slots (
+  pipeline TEXT NOT NULL,
+  series TEXT NOT NULL,
+  starts_at INTEGER NOT NULL,
+  run_id INTEGER NOT NULL UNIQUE REFERENCES runs (id),
+  PRIMARY KEY (pipeline, series, starts_at)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE specs (
   id INTEGER PRIMARY KEY,
   digest BLOB NOT NULL UNIQUE,          -- sha256 of bytes

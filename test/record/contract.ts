@@ -7,6 +7,7 @@ import { modelContract } from "./contract-model.ts";
 import { planContract } from "./contract-plans.ts";
 import { processContract } from "./contract-processes.ts";
 import { runContract } from "./contract-runs.ts";
+import { slotContract } from "./contract-slots.ts";
 import { successContract } from "./contract-successes.ts";
 import { validityContract } from "./contract-validity.ts";
 import { verificationContract } from "./contract-verifications.ts";
@@ -32,6 +33,7 @@ export function recordContract(name: string, opener: URL): void {
       }
     });
   runContract(inRecord);
+  slotContract(inRecord, opener);
   planContract(inRecord);
   leaseContract(inRecord);
   successContract(inRecord);

@@ -63,6 +63,7 @@ export function startOf(plan: Plan, pipeline = "pipeline"): StartRun {
   return {
     pipeline,
     plan,
+    params: {},
     planDigest: planDigestOf(plan),
     goals: Object.keys(plan.tasks).slice(-1),
     note: "first run",
