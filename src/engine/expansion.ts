@@ -1,6 +1,6 @@
 // Promise 8: what a task with `expand` writes is itself a plan. This is what is read of it, and what is refused.
 import { hash } from "node:crypto";
-import { readdirSync, statSync } from "node:fs";
+import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { encode } from "../bencode/encode.ts";
 import { AlamodeError } from "../errors.ts";
@@ -30,7 +30,8 @@ export interface Expansion {
 }
 
 /**
- * Reads a plan file, or a folder with `plan.dag` and `sources/<sha256>`, whose files are kept in the store. `above`: the
+ * Reads a plan file, or a folder with `plan.dag` and `sources/<sha256>`, whose files (and the bundles of modules beside them)
+ * are kept in the store. `above`: the
  * outputs of the expanders it lies in, and their inputs. Throws `bad-expansion`, and as `loadPlan` does.
  */
 export async function readExpansion(
@@ -41,8 +42,8 @@ export async function readExpansion(
   const isFolder = statSync(path).isDirectory();
   const plan = await loadPlan(isFolder ? join(path, "plan.dag") : path);
   if (isFolder && readdirSync(path).includes("sources")) {
-    for (const sha256 of readdirSync(join(path, "sources")))
-      await keep(store, sha256, join(path, "sources", sha256));
+    for (const name of readdirSync(join(path, "sources")))
+      await keep(store, name, join(path, "sources", name));
   }
   const graph = graphOf(plan);
   for (const task of Object.keys(plan.tasks)) {
@@ -56,14 +57,15 @@ export async function readExpansion(
   return { plan, graph, result: resultOf(plan) };
 }
 
-async function keep(store: Store, sha256: string, file: string): Promise<void> {
-  if (!/^[0-9a-f]{64}$/.test(sha256)) {
-    throw bad(
-      `sources/${sha256} is not named by a sha256`,
-      "Name each file in sources/ by the sha256 of its content.",
-    );
-  }
-  await store.keepSource(sha256, file);
+async function keep(store: Store, name: string, file: string): Promise<void> {
+  if (/^[0-9a-f]{64}$/.test(name)) return store.keepSource(name, file);
+  // What was derived from a module: it holds a digest of its own, which a step checks.
+  if (/^[0-9a-f]{64}\.(mjs|[a-z0-9]+-[a-z0-9]+\.packages)$/.test(name))
+    return store.keepDerived(name, readFileSync(file));
+  throw bad(
+    `sources/${name} is not named by a sha256`,
+    "Name each file in sources/ by the sha256 of its content.",
+  );
 }
 
 /** The task `result`, else the only goal. */

@@ -21,6 +21,16 @@ interface Call {
   readonly inputs: readonly (readonly [string, string])[];
   /** What `a-la-mode` means: URL of the library that runs the step. */
   readonly library: string;
+  /** 64 hex: the module's identity. */
+  readonly module: string;
+  /** Where the task has `expand`: URL of what writes the dag that the function returns. */
+  readonly expansion?: string;
+}
+
+/** What that writer exports. */
+interface Expansion {
+  writeExpansion(returned: unknown, path: string): Promise<void>;
+  inputTasks(inputIds: string): Record<string, unknown>;
 }
 
 const here = import.meta.dirname;
@@ -50,9 +60,13 @@ registerHooks({
 // CommonJS packages in the bundle look for Node's own modules by it.
 Object.assign(globalThis, { require: createRequire(bundle) });
 
-const exported: unknown = (await import(bundle))[call.export];
+const loaded = await import(bundle);
+const exported: unknown = loaded[call.export];
 if (typeof exported !== "function") throw new TypeError(`the export "${call.export}" is no function`);
-await exported({
+const running = { module: call.module, exports: Object.keys(loaded) };
+Object.assign(globalThis, { [Symbol.for("a-la-mode.running-module")]: running });
+const expansion: Expansion | undefined = call.expansion && (await import(call.expansion));
+const returned: unknown = await exported({
   inputs: mapOf(call.inputs.map(([name, file]) => [name, join(process.env["INPUTS"]!, file)])),
   output: process.env["OUTPUT"],
   args: received(call.args),
@@ -60,7 +74,11 @@ await exported({
   get signal() {
     return stopSignal();
   },
+  tasks: expansion?.inputTasks(process.env["INPUT_IDS"]!) ?? {},
 });
+if (expansion !== undefined) await expansion.writeExpansion(returned, process.env["OUTPUT"]!);
+else if (typeof returned === "object" && returned !== null && Symbol.for("a-la-mode.dag") in returned)
+  throw new TypeError(`the function "${call.export}" returned a dag: its task has to say  expand: 1`);
 settled = true;
 
 /** Only who asks for it hears of TERM: others are ended by it, as programs are. */

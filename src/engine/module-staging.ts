@@ -8,6 +8,7 @@ import {
   readFileSync,
   writeFileSync,
 } from "node:fs";
+import { createRequire } from "node:module";
 import { dirname, extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { decode } from "../bencode/decode.ts";
@@ -24,6 +25,8 @@ export interface ModuleCall {
   readonly export: string;
   /** JSON text. */
   readonly args: string;
+  /** Whether it may return a dag. */
+  readonly expand: boolean;
 }
 
 /** Where it lies in the working directory, out of the way of what the function writes there. */
@@ -40,10 +43,15 @@ export function moduleArgv(): string[] {
   return [process.execPath, "--enable-source-maps", `${MODULE_FOLDER}/${RUNNER}`];
 }
 
-/** What that needs of this machine: Node.js, and this library, which the function may import. Absolute paths. */
-export function moduleReads(): string[] {
-  const manifest = join(LIBRARY, "../package.json");
-  return [process.execPath, LIBRARY, ...(existsSync(manifest) ? [manifest] : [])];
+/**
+ * What that needs of this machine: Node.js, and this library, which the function may import; where it may describe modules,
+ * the bundler as well. Absolute paths.
+ */
+export function moduleReads({ expand }: ModuleCall): string[] {
+  const esbuild = expand && dirname(createRequire(import.meta.url).resolve("esbuild/package.json"));
+  const bundler = esbuild ? [esbuild, join(dirname(esbuild), "@esbuild")] : [];
+  const mayLack = [join(LIBRARY, "../package.json"), ...bundler].filter((path) => existsSync(path));
+  return [process.execPath, LIBRARY, ...mayLack];
 }
 
 /**
@@ -65,10 +73,16 @@ export async function stageModule(
     export: call.export,
     args: transported(parseJson(call.args)),
     inputs: [...inputs],
-    library: pathToFileURL(join(LIBRARY, `index${EXTENSION}`)).href,
+    library: libraryUrl("index"),
+    module: call.module,
+    ...(call.expand ? { expansion: libraryUrl("plan/write-expansion") } : {}),
   };
   writeFileSync(join(folder, "call.json"), JSON.stringify(given));
   if (external.length > 0) await stagePackages(store, call.module, external, folder);
+}
+
+function libraryUrl(file: string): string {
+  return pathToFileURL(join(LIBRARY, `${file}${EXTENSION}`)).href;
 }
 
 async function bundleOf(

@@ -105,7 +105,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     produces: produces as Runnable["produces"],
     image: image as string | undefined,
     module,
-    reads: module === undefined ? [] : moduleReads(),
+    reads: module === undefined ? [] : moduleReads(module),
     network: network === 1,
     expand: expand === 1,
   };
@@ -118,7 +118,7 @@ function moduleCall(task: PlanTask, problem: (key: string, what: string) => void
   else if (typeof name !== "string") problem("export", "must be text");
   else if (typeof args !== "string" || !isJson(args))
     problem("args", "must be JSON text: write it with module()");
-  else return { module, export: name, args };
+  else return { module, export: name, args, expand: task["expand"] === 1 };
   return undefined;
 }
 

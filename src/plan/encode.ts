@@ -6,6 +6,7 @@ import { normalForm } from "../bencode/normal-form.ts";
 import { sortUtf8 } from "../bencode/order.ts";
 import type { Bmap, BnormalMap, Bvalue } from "../bencode/types.ts";
 import type { DagContent } from "./dag.ts";
+import { externalOutput } from "./external-task.ts";
 import { metaWithOptions } from "./options.ts";
 import { metaWithPlaces } from "./places.ts";
 import { refuseReserved } from "./reserved.ts";
@@ -27,6 +28,8 @@ export function outputsOf(dag: DagContent): Map<Task, OutputId> {
   const outputs = new Map<Task, OutputId>();
   const writer = new ByteWriter();
   eachInOrder(dag.tasks.values(), outputs, (task) => {
+    const external = externalOutput(task);
+    if (external !== undefined) return void outputs.set(task, external);
     refuseReserved(task.name, task.spec);
     const whole = { ...task.spec, inputs: inputsOf(task, outputs) };
     outputs.set(task, outputBy(writer, whole, `task "${task.name}", spec`));

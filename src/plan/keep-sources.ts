@@ -19,15 +19,22 @@ export function defaultStoreDir(env: NodeJS.ProcessEnv = process.env): string {
  * there. Throws `source-changed` where a file's content is another by now.
  */
 export async function keepSources(storeDir: string, specs: readonly Spec[]): Promise<void> {
-  const keeper = folderKeeper(storeDir);
+  await keepAll(
+    folderKeeper((name) => join(storeDir, "sources", name.slice(0, 2), name)),
+    specs,
+  );
+}
+
+/** The same, wherever that keeper has its files. */
+export async function keepAll(keeper: CodeKeeper, specs: readonly Spec[]): Promise<void> {
   for (const { sha256, file } of sourcesIn(specs)) {
     if (file !== undefined) await keeper.keepSource(sha256, file);
   }
   for (const module of modulesIn(specs)) await keepModule(module, keeper);
 }
 
-function folderKeeper(storeDir: string): CodeKeeper {
-  const placeOf = (name: string) => join(storeDir, "sources", name.slice(0, 2), name);
+/** Keeps code as files. `placeOf`: the absolute path for a digest or a derived name. */
+export function folderKeeper(placeOf: (name: string) => string): CodeKeeper {
   return {
     async keepSource(sha256, content) {
       if (!existsSync(placeOf(sha256))) await keep(placeOf(sha256), content, sha256);

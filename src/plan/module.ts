@@ -49,26 +49,61 @@ interface Seen {
   readonly stamps: ReadonlyMap<string, string>;
 }
 
+/** The module whose function this process performs, as a step. */
+interface Running {
+  readonly module: string;
+  readonly exports: readonly string[];
+}
+
 /** A file changed so shortly before it was read might be changed once more without its times telling. */
 const SETTLED_MS = 2_000;
 const MAX_READS = 10;
 
 // Global, because the pipeline may have loaded another copy of this package than whoever runs it.
 const CODES = Symbol.for("a-la-mode.modules");
-type Global = { [CODES]?: Map<string, ModuleCode> };
+const RUNNING = Symbol.for("a-la-mode.running-module"); // set by the program of the step
+type Global = { [CODES]?: Map<string, ModuleCode>; [RUNNING]?: Running };
 
 const seen = new Map<string, Seen>();
 
 /**
  * The spec of a task that is a function: `dag.task("collage", module("./collage.ts", { export: "collage", args: { width: 1600 } }))`.
  * Other keys may be added by spreading it. To have the args checked: `module<typeof import("./collage.ts").collage>(…)`.
+ * Without a path it is, in a function that returns a dag, the module which that function is of: nothing is read or bundled.
  * Throws `no-module`, `no-such-export`, `module-broken`, `module-computed-import`, `not-encodable` (args), `not-as-locked`.
  */
 export function module<Function extends TaskFunction<never> = TaskFunction>(
   path: string,
-  options: ModuleOptions<ArgsOf<Function>> = {},
+  options?: ModuleOptions<ArgsOf<Function>>,
+): ModuleSpec;
+export function module<Function extends TaskFunction<never> = TaskFunction>(
+  options: Omit<ModuleOptions<ArgsOf<Function>>, "from">,
+): ModuleSpec;
+export function module<Function extends TaskFunction<never>>(
+  given: string | ModuleOptions<ArgsOf<Function>>,
+  more: ModuleOptions<ArgsOf<Function>> = {},
 ): ModuleSpec {
-  const { export: name = "default", args = {}, from = "." } = options;
+  const { export: name = "default", args = {}, from = "." } = typeof given === "string" ? more : given;
+  const called = typeof given === "string" ? `module("${given}")` : `module({ export: "${name}" })`;
+  const { module, exports } = typeof given === "string" ? described(given, from) : running(called);
+  if (!exports.includes(name)) {
+    const [meant] = nearNames(name, exports);
+    throw new AlamodeError("no-such-export", `${called}: it has no export "${name}".`, {
+      hint: meant === undefined ? `It exports ${exports.join(", ") || "nothing"}.` : `Is "${meant}" meant?`,
+    });
+  }
+  return { module, export: name, args: json(args as Json) };
+}
+
+function running(called: string): Running {
+  const found = (globalThis as Global)[RUNNING];
+  if (found !== undefined) return found;
+  throw new AlamodeError("no-module", `${called} needs a path: no function of a module is being performed.`, {
+    hint: "Write module('./fit.ts', { export: 'fit' }).",
+  });
+}
+
+function described(path: string, from: string): Running {
   const file = resolve(sourceBase(), from, path);
   if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
     throw new AlamodeError("no-module", `module("${path}"): there is no file ${file}.`, {
@@ -76,13 +111,7 @@ export function module<Function extends TaskFunction<never> = TaskFunction>(
     });
   }
   const { code, exports } = look(realpathSync(file));
-  if (!exports.includes(name)) {
-    const [meant] = nearNames(name, exports);
-    throw new AlamodeError("no-such-export", `module("${path}"): it has no export "${name}".`, {
-      hint: meant === undefined ? `It exports ${exports.join(", ") || "nothing"}.` : `Is "${meant}" meant?`,
-    });
-  }
-  return { module: code.module, export: name, args: json(args as Json) };
+  return { module: code.module, exports };
 }
 
 /** The code that a digest stands for, if it was described in this process. */
