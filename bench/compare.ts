@@ -1,0 +1,110 @@
+// Us and a peer in turn, on the same workload: A B A B …, so that whatever else the machine does meets both. The first round
+// warms up, is checked output by output, and gives the memory; the others are timed, and compared pair by pair.
+import { mkdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { alamode } from "./contenders/alamode.ts";
+import type { Contender } from "./contenders/types.ts";
+import { type Measured, measure, median } from "./measure.ts";
+import { changed, expected, type Shape, type Workload, workload } from "./workload.ts";
+
+export const PHASES = ["cold", "noop", "changed"] as const;
+export type Phase = (typeof PHASES)[number];
+
+export interface Comparison {
+  readonly shape: Shape;
+  readonly n: number;
+  readonly contenders: readonly Contender[];
+  readonly phases: readonly Phase[];
+  readonly rounds: number;
+  readonly jobs: number;
+  /** Absolute folder to work in; it is emptied. */
+  readonly dir: string;
+}
+
+export interface Row {
+  readonly shape: Shape;
+  readonly n: number;
+  readonly phase: Phase;
+  readonly contender: string;
+  /** Medians. */
+  readonly wallMs: number;
+  readonly cpuMs: number;
+  readonly peakBytes: number;
+  /** Medians of ours divided by the peer's in the same round; 1 for us. */
+  readonly wallRatio: number;
+  readonly cpuRatio: number;
+}
+
+export async function compare(asked: Comparison): Promise<Row[]> {
+  const { shape, n, contenders, phases, rounds } = asked;
+  const took = new Map<string, Measured[]>();
+  const first = workload(shape, n);
+  for (let round = 0; round <= rounds; round++) {
+    for (const contender of contenders) {
+      for (const [phase, measured] of await oneRound(asked, contender, first, round)) {
+        const key = `${phase} ${contender.name}`;
+        took.set(key, [...(took.get(key) ?? []), measured]);
+      }
+    }
+  }
+  return phases.flatMap((phase) =>
+    contenders.map((contender): Row => {
+      const [warm, ...timed] = took.get(`${phase} ${contender.name}`)!;
+      const ours = took.get(`${phase} ${alamode.name}`)!.slice(1);
+      const ratio = (of: "wallMs" | "cpuMs") => median(ours.map((one, i) => one[of] / timed[i]![of]));
+      return {
+        shape,
+        n,
+        phase,
+        contender: contender.name,
+        wallMs: median(timed.map(({ wallMs }) => wallMs)),
+        cpuMs: median(timed.map(({ cpuMs }) => cpuMs)),
+        peakBytes: warm!.peakBytes!,
+        wallRatio: ratio("wallMs"),
+        cpuRatio: ratio("cpuMs"),
+      };
+    }),
+  );
+}
+
+/** The phases that were asked for, in a folder of its own that is new wherever `cold` is asked for. */
+async function oneRound(
+  { phases, jobs, ...asked }: Comparison,
+  contender: Contender,
+  first: Workload,
+  round: number,
+): Promise<Map<Phase, Measured>> {
+  const dir = join(asked.dir, contender.name);
+  const call = () => measure(contender.argv(jobs), dir, { env: contender.env ?? {}, memory: round === 0 });
+  const took = new Map<Phase, Measured>();
+  if (round === 0 || phases.includes("cold")) {
+    removeAll(dir);
+    mkdirSync(dir, { recursive: true });
+    contender.describe(first, dir);
+    took.set("cold", await call());
+    if (round === 0) check(contender, first, dir);
+  }
+  if (phases.includes("noop")) took.set("noop", await call());
+  if (phases.includes("changed")) {
+    const other = changed(first, round + 1);
+    contender.describe(other, dir);
+    took.set("changed", await call());
+    if (round === 0) check(contender, other, dir);
+  }
+  return took;
+}
+
+/** Every output of every task. */
+function check(contender: Contender, work: Workload, dir: string): void {
+  for (const [at, value] of expected(work).entries()) {
+    const path = contender.output(work, at, dir);
+    const found = readFileSync(path, "utf8");
+    if (found !== `${value}\n`)
+      throw new Error(`${contender.name}: ${path} holds ${JSON.stringify(found)}, and not ${value}`);
+  }
+}
+
+/** A store's folders are closed to writing, which is no hindrance to root alone. */
+function removeAll(dir: string): void {
+  rmSync(dir, { recursive: true, force: true });
+}
