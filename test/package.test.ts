@@ -50,9 +50,21 @@ const { filename, files } = Object.values(packed)[0]!;
 test("the tarball holds the compiled package, its documents, and nothing else", () => {
   const stray = files
     .map(({ path }) => path)
-    .filter((path) => !/^(dist\/.+\.(js|d\.ts)|docs\/.+\.md|[A-Z]+(\.md)?|package\.json)$/.test(path));
+    .filter(
+      (path) =>
+        !/^(dist\/.+\.(js|d\.ts)|docs\/.+\.md|clients\/python\/alamode\.py|[A-Z]+(\.md)?|package\.json)$/.test(
+          path,
+        ),
+    );
   assert.deepEqual(stray, []);
-  for (const path of ["dist/index.js", "dist/index.d.ts", "dist/cli/main.js", "README.md", "LICENSE"])
+  for (const path of [
+    "dist/index.js",
+    "dist/index.d.ts",
+    "dist/cli/main.js",
+    "clients/python/alamode.py",
+    "README.md",
+    "LICENSE",
+  ])
     assert.ok(
       files.some((file) => file.path === path),
       `${path} is in the tarball`,
