@@ -1,9 +1,18 @@
 // What a pipeline author imports. Describing loads nothing of the engine: a pipeline file must be cheap to read.
 export type { Bmap, Bnormal, BnormalMap, Bvalue } from "./bencode/types.ts";
 export type { RunEvent, TaskFailure } from "./engine/events.ts";
+export type { RecordedTask } from "./engine/recorded.ts";
 export type { FailedTask } from "./engine/run.ts";
 export { AlamodeError, type Facts } from "./errors.ts";
-export { type OpenOptions, open, type Project, type RunRequest, type RunSummary, run } from "./library.ts";
+export {
+  type OpenOptions,
+  open,
+  type Project,
+  type RecordedRequest,
+  type RunRequest,
+  type RunSummary,
+  run,
+} from "./library.ts";
 export { Dag } from "./plan/dag.ts";
 export { diff, type PlanDiff, type ValueChange } from "./plan/diff.ts";
 export type { S3Options } from "./plan/fetch-s3.ts";

@@ -1,5 +1,6 @@
 // Running and asking from code: the same engine as the CLI's, opened where the project keeps its results.
 import type { RunEvent } from "./engine/events.ts";
+import type { RecordedTask } from "./engine/recorded.ts";
 import type { RunResult } from "./engine/run.ts";
 import { type Dag, isDag } from "./plan/dag.ts";
 import type { OutputId, Plan } from "./plan/types.ts";
@@ -91,10 +92,25 @@ export async function run(pipeline: Dag | Plan, request: RunRequest = {}): Promi
   }
 }
 
+/** Which of a task's outputs is meant, where the pipeline is known by its name only. */
+export interface RecordedRequest {
+  /** Number of a run: the output as that one had it, instead of the latest. */
+  readonly run?: number;
+  /** Take one whose inputs have come out otherwise since. */
+  readonly stale?: boolean;
+}
+
 /** Questions to a project's record and store. Close it when done. */
 export interface Project {
   /** Absolute path of what a task of the pipeline made. Throws `unknown-task`, `not-made`, `output-missing`. */
   path(pipeline: Dag | Plan, task: string): Promise<string>;
+  /**
+   * The same without the pipeline at hand: `what` is `pipeline/task`, a task's name, or the beginning of an output's ID, as the
+   * pipeline's latest run has it. Throws `output-stale`, `ambiguous-id` and `unknown-run` too.
+   */
+  path(what: string, which?: RecordedRequest): Promise<string>;
+  /** The tasks of a pipeline's latest run (of each pipeline, if none is named), made or not. */
+  ls(pipeline?: string, which?: Pick<RecordedRequest, "run">): Promise<RecordedTask[]>;
   /** The success that stands for an output; undefined when it is not done. */
   success(output: OutputId): Promise<Success | undefined>;
   /** Latest runs first. */
@@ -108,8 +124,15 @@ export interface Project {
 export async function open(options: OpenOptions = {}): Promise<Project> {
   const { store, record } = await openBoth(options);
   const { outputPath } = await import("./engine/output-path.ts");
+  const { pathOf, recordedTask, recordedTasks } = await import("./engine/recorded.ts");
   return {
-    path: (pipeline, task) => outputPath(planOf(pipeline), task, { record, store }),
+    async path(pipeline: Dag | Plan | string, which: string | RecordedRequest = {}) {
+      if (typeof pipeline !== "string")
+        return outputPath(planOf(pipeline), which as string, { record, store });
+      const { run, stale } = which as RecordedRequest;
+      return pathOf(await recordedTask({ record, store }, pipeline, run), stale);
+    },
+    ls: (pipeline, { run } = {}) => recordedTasks({ record, store }, pipeline, run),
     success: async (output) => (await record.successes([output])).get(output),
     runs: (limit = 20) => record.runs(limit),
     executions: (output) => record.executions(output),

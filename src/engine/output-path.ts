@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { unknownTask } from "../plan/task-names.ts";
-import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
+import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 
@@ -19,8 +19,13 @@ export async function outputPath(
   return producedPath(await store.stage(success.location), plan.tasks[task]!);
 }
 
+/** A task of which only `produces` is looked at. */
+export interface Produces {
+  readonly [key: string]: unknown;
+}
+
 /** The file in the output folder that a `produces: 'name'` is about; else the output itself. */
-export function producedPath(path: string, { produces }: PlanTask): string {
+export function producedPath(path: string, { produces }: Produces): string {
   return typeof produces === "string" ? join(path, produces) : path;
 }
 
