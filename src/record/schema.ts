@@ -2,6 +2,7 @@
 // once published: a record of any age is brought up to date by running those it lacks. PRAGMA user_version counts them.
 import type { DatabaseSync } from "node:sqlite";
 import { AlamodeError } from "../errors.ts";
+import { recordNewer } from "./errors.ts";
 
 /** PRAGMA application_id of our files ("alam"), so that another program's database is never taken for a record. */
 const APPLICATION_ID = 0x616c616d;
@@ -173,7 +174,7 @@ CREATE TABLE verifications (
 CREATE INDEX verifications_by_success ON verifications (success_id);
 `;
 
-const MIGRATIONS: readonly string[] = [MIGRATION_1];
+export const MIGRATIONS: readonly string[] = [MIGRATION_1];
 
 /** The schema that this version of the package reads and writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
@@ -201,12 +202,7 @@ export function schemaVersion(db: DatabaseSync, file: string): number {
       hint: "Name another file with --record.",
     });
   }
-  if (version > SCHEMA_VERSION) {
-    throw new AlamodeError("record-newer", `${file} was written by a newer version of a-la-mode`, {
-      facts: { record: file, schema: version, "schema known here": SCHEMA_VERSION },
-      hint: "Upgrade: npm install a-la-mode@latest.",
-    });
-  }
+  if (version > SCHEMA_VERSION) throw recordNewer(file, version, SCHEMA_VERSION);
   return version;
 }
 

@@ -1,8 +1,7 @@
 // Commit in the embedded record: what a new success is, what it does to the one before, and to what was made from that.
 import { encode } from "../bencode/encode.ts";
-import { AlamodeError } from "../errors.ts";
-import type { OutputId } from "../plan/types.ts";
 import type { TreeDigest } from "../store/types.ts";
+import { leaseLost } from "./errors.ts";
 import { isolationSuffices } from "./isolation.ts";
 import { bytesOf, hex, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
@@ -190,11 +189,4 @@ function answerOf(db: SqliteConnection, executionId: number): Committed | undefi
     ...(told.differs !== null && { differsFrom: hex(told.differs) as TreeDigest }),
     madeStale: told.made_stale,
   };
-}
-
-function leaseLost(request: { execution: string; output: OutputId }): AlamodeError {
-  return new AlamodeError("lease-lost", `the lease of ${request.execution} is no longer its own`, {
-    facts: { execution: request.execution, output: request.output },
-    hint: "Run again: what another run has made meanwhile is reused.",
-  });
 }

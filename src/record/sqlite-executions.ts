@@ -1,10 +1,10 @@
 // Executions in the embedded record, for people and for estimates.
+
+import { DURATIONS_PER_TASK, median } from "./durations.ts";
 import { bytesOf, type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { readWithDead } from "./sqlite-live.ts";
 import type { Execution, RecordDb } from "./types.ts";
-
-const DURATIONS_PER_TASK = 5;
 
 type ExecutionQueries = Pick<
   RecordDb,
@@ -68,11 +68,4 @@ function durations(db: SqliteConnection, tasks: readonly string[]): Map<string, 
     if (rows.length > 0) medians.set(task, median(rows.map((row) => row.ms)));
   }
   return medians;
-}
-
-/** Of an even number, the mean of the middle two. */
-function median(numbers: number[]): number {
-  const sorted = numbers.sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }

@@ -1,6 +1,8 @@
 // Leases in the embedded record: who makes an output now, taking over from the dead, and executions that fail.
 import { randomBytes } from "node:crypto";
 import { encode } from "../bencode/encode.ts";
+import { ofNoRun } from "./errors.ts";
+import { NOT_THE_TASKS } from "./failure-kinds.ts";
 import { isolationSuffices } from "./isolation.ts";
 import { bytesOf, type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
@@ -13,21 +15,10 @@ import type {
   Execution,
   ExecutionId,
   Failure,
-  FailureKind,
   Holder,
   Millis,
   RecordDb,
 } from "./types.ts";
-
-/** Failures that say nothing about the task: whoever waited makes the output instead. */
-const NOT_THE_TASKS: readonly FailureKind[] = [
-  "interrupted",
-  "timeout",
-  "memory",
-  "abandoned",
-  "source-changed",
-  "source-unavailable",
-];
 
 type LeaseCalls = Pick<RecordDb, "claim" | "fail">;
 
@@ -91,7 +82,7 @@ function takeLease(db: SqliteConnection, startedAt: Millis, request: ClaimReques
   const { run, n } = splitExecution(request.execution);
   const runRow = db.get<{ id: number; host: string }>("SELECT id, host FROM runs WHERE run = ?", run);
   if (runRow === undefined || run !== request.run) {
-    throw new Error(`execution ${request.execution} belongs to no run. This is a bug; please report it.`);
+    throw ofNoRun(request.execution);
   }
   const outputId = noteOutput(db, request.output);
   const { id } = db.get<{ id: number }>(

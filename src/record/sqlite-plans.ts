@@ -1,8 +1,16 @@
 // Plans in the embedded record: each spec once, each output once, and which task names of which plan stand for them.
-import { decode } from "../bencode/decode.ts";
 import { encode } from "../bencode/encode.ts";
 import type { BnormalMap } from "../bencode/types.ts";
 import { type OutputId, type Plan, type PlanTask, specOf } from "../plan/types.ts";
+import {
+  inputsOf,
+  outputRange,
+  planOf,
+  SELECT_IDENTITY,
+  SELECT_TASKS,
+  type TaskRow,
+  unnamedInputs,
+} from "./plan-rows.ts";
 import { bytesOf, decodeMap, hex, sha256 } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import type { RecordDb } from "./types.ts";
@@ -102,56 +110,23 @@ function plan(db: SqliteConnection, planDigest: string): Plan | undefined {
   const sql = "SELECT id, meta FROM plans WHERE digest = ?";
   const row = db.get<{ id: number; meta: Uint8Array }>(sql, bytesOf(planDigest));
   if (row === undefined) return undefined;
-  interface TaskRow {
-    readonly name: string;
-    readonly id: number;
-    readonly output: Uint8Array;
-    readonly spec: Uint8Array;
-    readonly inputs: Uint8Array;
-  }
-  const rows = db.all<TaskRow>(
-    `SELECT p.name, o.id, o.output, s.bytes AS spec, o.inputs FROM plan_tasks p
-       JOIN outputs o ON o.id = p.output_id JOIN specs s ON s.id = o.spec_id
-     WHERE p.plan_id = ? ORDER BY p.name`,
-    row.id,
-  );
-  const names = new Map(rows.map((task) => [task.id, hex(task.output) as OutputId]));
-  const tasks: Record<string, PlanTask> = Object.create(null);
-  for (const task of rows) {
-    const built: Record<string, unknown> = decode(task.spec) as BnormalMap;
-    built["inputs"] = inputsOf(db, task.inputs, names);
-    built["output"] = names.get(task.id)!;
-    tasks[task.name] = built as PlanTask;
-  }
-  return { meta: decodeMap(row.meta), tasks };
+  const rows = db.all<TaskRow>(`${SELECT_TASKS} WHERE p.plan_id = ?`, row.id);
+  return planOf(row.meta, rows, outputsOf(db, unnamedInputs(rows)));
 }
 
 function identity(db: SqliteConnection, output: OutputId): Awaited<ReturnType<RecordDb["identity"]>> {
-  const row = db.get<{ spec: Uint8Array; inputs: Uint8Array }>(
-    "SELECT s.bytes AS spec, o.inputs FROM outputs o JOIN specs s ON s.id = o.spec_id WHERE o.output = ?",
-    bytesOf(output),
-  );
+  const row = db.get<TaskRow>(`${SELECT_IDENTITY} WHERE o.output = ?`, bytesOf(output));
   if (row === undefined) return undefined;
-  return { spec: decodeMap(row.spec), inputs: inputsOf(db, row.inputs, new Map()) };
+  const inputs = inputsOf(row.inputs, outputsOf(db, unnamedInputs([row])));
+  return { spec: decodeMap(row.spec), inputs };
 }
 
-/** Dependency name → output, of an `inputs` column. `names` holds what is known of database id → output. */
-function inputsOf(
-  db: SqliteConnection,
-  inputs: Uint8Array,
-  names: Map<number, OutputId>,
-): Record<string, OutputId> {
-  const outputs: Record<string, OutputId> = Object.create(null);
-  for (const [dependency, id] of Object.entries(decodeMap(inputs) as Record<string, number>)) {
-    let output = names.get(id);
-    if (output === undefined) {
-      const row = db.get<{ output: Uint8Array }>("SELECT output FROM outputs WHERE id = ?", id)!;
-      output = hex(row.output) as OutputId;
-      names.set(id, output);
-    }
-    outputs[dependency] = output;
-  }
-  return outputs;
+/** Outputs by their database ids. */
+function outputsOf(db: SqliteConnection, ids: readonly number[]): Map<number, OutputId> {
+  const rows = ids.map(
+    (id) => [id, db.get<{ output: Uint8Array }>("SELECT output FROM outputs WHERE id = ?", id)!] as const,
+  );
+  return new Map(rows.map(([id, { output }]) => [id, hex(output) as OutputId]));
 }
 
 function namesOf(db: SqliteConnection, output: OutputId): string[] {
@@ -165,12 +140,12 @@ function namesOf(db: SqliteConnection, output: OutputId): string[] {
 }
 
 function findOutputs(db: SqliteConnection, prefix: string, limit: number): OutputId[] {
-  if (!/^[0-9a-f]{4,64}$/.test(prefix)) return [];
+  const range = outputRange(prefix);
+  if (range === undefined) return [];
   return db
     .all<{ output: Uint8Array }>(
       "SELECT output FROM outputs WHERE output BETWEEN ? AND ? ORDER BY output LIMIT ?",
-      bytesOf(prefix.padEnd(64, "0")),
-      bytesOf(prefix.padEnd(64, "f")),
+      ...range,
       limit,
     )
     .map((row) => hex(row.output) as OutputId);

@@ -1,9 +1,8 @@
 // Runs in the embedded record: beginning, ending, which of them live, and what they came to.
 import { randomBytes } from "node:crypto";
-import { decode } from "../bencode/decode.ts";
 import { encode } from "../bencode/encode.ts";
 import { forgetUnborn, holdLive } from "./live.ts";
-import { hex } from "./rows.ts";
+import { type RunRow, runByKey, runOf, SELECT_RUN } from "./run-rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { recordError } from "./sqlite-errors.ts";
 import { liveFolder, readWithDead, runLives } from "./sqlite-live.ts";
@@ -24,17 +23,7 @@ export function runCalls(db: SqliteConnection, now: () => Millis, held: Map<RunI
     },
     isLive: async (run) => runLives(db, run),
     runs: (limit) => selectRuns(db, "ORDER BY r.id DESC LIMIT ?", limit),
-    async run(key) {
-      if (!/^[0-9a-f]+$/.test(key)) return undefined;
-      const [exact] = await selectRuns(db, "WHERE r.run = ?", key);
-      if (exact !== undefined) return exact;
-      const number = /^[0-9]{1,15}$/.test(key) ? Number(key) : 0;
-      const [numbered] = await selectRuns(db, "WHERE r.id = ?", number);
-      if (numbered !== undefined) return numbered;
-      if (key.length < 4) return undefined; // a number that is none yet, rather than the beginning of some id
-      const found = await selectRuns(db, "WHERE r.run LIKE ? LIMIT 2", `${key}%`);
-      return found.length === 1 ? found[0] : undefined;
-    },
+    run: (key) => runByKey(key, (rest, value) => selectRuns(db, rest, value)),
     async lastRun(pipeline) {
       return (await selectRuns(db, "WHERE r.pipeline = ? ORDER BY r.id DESC LIMIT 1", pipeline))[0];
     },
@@ -110,71 +99,8 @@ function finishRun(
   db.run(`DELETE FROM leases WHERE execution_id IN ${executions}`, run);
 }
 
-interface RunRow {
-  readonly id: number;
-  readonly run: string;
-  readonly pipeline: string;
-  readonly digest: Uint8Array;
-  readonly params: Uint8Array;
-  readonly series: string | null;
-  readonly starts_at: number | null;
-  readonly goals: Uint8Array;
-  readonly started_at: number;
-  readonly ended_at: number | null;
-  readonly status: Run["status"];
-  readonly ran: number;
-  readonly same: number;
-  readonly reused: number;
-  readonly failed: number;
-  readonly not_started: number;
-  readonly note: string;
-  readonly host: string;
-  readonly user: string;
-  readonly pid: number;
-  readonly version: string;
-}
-
-/** Runs that have not ended are counted by their executions; what they reused is not known. */
 async function selectRuns(db: SqliteConnection, rest: string, value: string | number): Promise<Run[]> {
-  const outputsWith = (outcome: string) =>
-    `(SELECT count(DISTINCT e.output_id) FROM executions e WHERE e.run_id = r.id AND e.outcome = '${outcome}')`;
-  const sql = `
-    SELECT r.id, r.run, r.pipeline, p.digest, r.params, s.series, s.starts_at, r.goals, r.started_at, r.ended_at, r.status,
-      coalesce(r.ran, ${outputsWith("success")}) AS ran, coalesce(r.same, 0) AS same, coalesce(r.reused, 0) AS reused,
-      coalesce(r.failed, (
-        SELECT count(DISTINCT e.output_id) FROM executions e WHERE e.run_id = r.id AND e.outcome = 'failure' AND NOT EXISTS (
-          SELECT 1 FROM executions l WHERE l.run_id = e.run_id AND l.output_id = e.output_id AND l.outcome <> 'failure')
-      )) AS failed,
-      coalesce(r.not_started, 0) AS not_started, r.note, r.host, r.user, r.pid, r.version
-    FROM runs r JOIN plans p ON p.id = r.plan_id LEFT JOIN schedule_slots s ON s.run_id = r.id ${rest}`;
-  const read = () => db.all<RunRow>(sql, value);
+  const read = () => db.all<RunRow>(`${SELECT_RUN} ${rest}`, value);
   const { rows, isDead } = await readWithDead(db, read, (row) => row.status === "running");
   return rows.map((row) => runOf(row, isDead(row)));
-}
-
-function runOf(row: RunRow, dead: boolean): Run {
-  return {
-    id: row.run,
-    number: row.id,
-    pipeline: row.pipeline,
-    params: decode(row.params) as Run["params"],
-    ...(row.series !== null && { scheduled: { series: row.series, startsAt: row.starts_at! } }),
-    planDigest: hex(row.digest),
-    goals: decode(row.goals) as string[],
-    startedAt: row.started_at,
-    ...(row.ended_at !== null && { endedAt: row.ended_at }),
-    status: dead ? "abandoned" : row.status,
-    counts: {
-      ran: row.ran,
-      same: row.same,
-      reused: row.reused,
-      failed: row.failed,
-      notStarted: row.not_started,
-    },
-    note: row.note,
-    host: row.host,
-    user: row.user,
-    pid: row.pid,
-    version: row.version,
-  };
 }

@@ -1,5 +1,5 @@
 // Slots of schedules in the embedded record: which run has each. Two that are started at once for one slot meet here.
-import { AlamodeError } from "../errors.ts";
+import { slotTaken } from "./errors.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { readWithDead, runLives } from "./sqlite-live.ts";
 import type { RecordDb, Run, RunId, ScheduleSlot } from "./types.ts";
@@ -51,11 +51,7 @@ export function noteSlot(
     holder === undefined ||
     holder.status === "interrupted" ||
     (holder.status === "running" && !runLives(db, holder.run));
-  if (!free) {
-    throw new AlamodeError("slot-taken", `run ${holder.id} has this slot of the schedule already`, {
-      facts: { slot: new Date(startsAt).toISOString(), run: holder.id },
-    });
-  }
+  if (!free) throw slotTaken(startsAt, holder.id);
   db.run(
     `INSERT INTO schedule_slots (pipeline, series, starts_at, run_id) VALUES (?, ?, ?, ?)
      ON CONFLICT (pipeline, series, starts_at) DO UPDATE SET run_id = excluded.run_id`,

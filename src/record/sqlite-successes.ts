@@ -1,7 +1,7 @@
 // What is done, in the embedded record: current successes, history, trees, and what was found out about them since.
-import { AlamodeError } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
 import type { Location } from "../store/types.ts";
+import { notThere } from "./errors.ts";
 import { isolationSuffices } from "./isolation.ts";
 import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
@@ -32,13 +32,15 @@ export function successCalls(db: SqliteConnection): SuccessCalls {
           "SELECT bytes FROM trees WHERE digest = ?",
           bytesOf(digest),
         );
-        return row?.bytes ?? notThere(`tree ${digest}`, db.file);
+        if (row === undefined) throw notThere(`tree ${digest}`, db.file);
+        return row.bytes;
       }),
     stamps: (success) =>
       db.read(() => {
         const sql = `SELECT o.stamps FROM successes s JOIN successes o ON o.id = coalesce(s.alias_of, s.id) WHERE s.id = ?`;
         const row = db.get<{ stamps: Uint8Array }>(sql, success);
-        return row?.stamps ?? notThere(`success ${success}`, db.file);
+        if (row === undefined) throw notThere(`success ${success}`, db.file);
+        return row.stamps;
       }),
     // What it stands for is left to it (table `standing`): what was made from it stays valid until it is made again.
     mark: (success, state) =>
@@ -94,11 +96,4 @@ function currentSuccesses(db: SqliteConnection, outputs: readonly OutputId[]): M
     if (success !== undefined) found.set(output, success);
   }
   return found;
-}
-
-function notThere(what: string, file: string): never {
-  throw new AlamodeError("record-damaged", `the record names ${what}, but does not hold it`, {
-    facts: { record: file },
-    hint: "Restore the record from a backup, or move it aside and begin a new one.",
-  });
 }
