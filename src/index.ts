@@ -25,5 +25,6 @@ export { type FilesOptions, files } from "./plan/sources.ts";
 export { chain, Task } from "./plan/task.ts";
 export type { ArgsOf, TaskCall, TaskFunction } from "./plan/task-function.ts";
 export type { Options, OutputId, Plan, PlanTask, Spec } from "./plan/types.ts";
+export type { Settings } from "./project.ts";
 export type { Execution, Failure, FailureKind, Run, RunCounts, RunId, Success } from "./record/types.ts";
 export type { Location, TreeDigest } from "./store/types.ts";

