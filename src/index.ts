@@ -13,6 +13,7 @@ export {
   type RunSummary,
   run,
 } from "./library.ts";
+export { type BashSpec, type BashValue, bash } from "./plan/bash.ts";
 export { Dag } from "./plan/dag.ts";
 export { diff, type PlanDiff, type ValueChange } from "./plan/diff.ts";
 export type { S3Options } from "./plan/fetch-s3.ts";

@@ -4,6 +4,7 @@ import { hash } from "node:crypto";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { AlamodeError } from "../errors.ts";
+import { inputFileName } from "../plan/input-name.ts";
 import type { Failure } from "../record/types.ts";
 import type { Store } from "../store/types.ts";
 import { MODULE_FOLDER, stageModule } from "./module-staging.ts";
@@ -103,25 +104,6 @@ async function copySource(store: Store, sha256: string, relative: string, to: st
   }
   mkdirSync(dirname(to), { recursive: true, mode: 0o755 });
   writeFileSync(to, bytes, { mode: 0o755 }); // a script may be called by name: modes are not part of a file's identity
-}
-
-/**
- * A dependency's name as a file name below `inputs/`: `/`, `%`, control characters, `.`, `..` and the empty name by
- * percent; over 200 bytes by a prefix, `~` and 16 hex digits of the name's sha256.
- */
-export function inputFileName(name: string): string {
-  const percent = (text: string) => `%${text.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`;
-  if (name === "") return "%";
-  if (name === "." || name === "..") return name.replaceAll(".", "%2E");
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is escaped
-  const escaped = name.replace(/[/%\u0000-\u001f\u007f]/g, percent);
-  if (Buffer.byteLength(escaped) <= 200) return escaped;
-  let prefix = "";
-  for (const character of escaped) {
-    if (Buffer.byteLength(prefix) + Buffer.byteLength(character) > 183) break;
-    prefix += character;
-  }
-  return `${prefix}~${hash("sha256", name).slice(0, 16)}`;
 }
 
 /** What is missing after exit 0, told so that the author sees what went wrong; undefined when all is there. */

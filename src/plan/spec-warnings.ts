@@ -1,4 +1,5 @@
 // Spec keys that are nearly one the engine knows (`comand`): hashed and carried like any other, and surely not meant.
+import { hasPipe } from "./bash.ts";
 import { editDistance } from "./near.ts";
 import { type Plan, type Spec, specOf } from "./types.ts";
 
@@ -20,11 +21,16 @@ export const KNOWN_SPEC_KEYS: readonly string[] = [
 
 const KNOWN = new Set(KNOWN_SPEC_KEYS);
 
-/** One line for each misspelt key, naming the first task that has it and how many more do. */
+/** One line for each misspelt key, and one for pipes, naming the first task that has it and how many more do. */
 export function specWarnings(specs: Iterable<readonly [task: string, spec: Spec]>): string[] {
   const found = new Map<string, { meant: string; task: string; more: number }>();
   const harmless = new Set<string>();
+  let piped: { task: string; more: number } | undefined;
   for (const [task, spec] of specs) {
+    if (isPiped(spec)) {
+      if (piped === undefined) piped = { task, more: 0 };
+      else piped.more++;
+    }
     for (const key of Object.keys(spec)) {
       if (KNOWN.has(key) || harmless.has(key)) continue;
       const seen = found.get(key);
@@ -34,10 +40,21 @@ export function specWarnings(specs: Iterable<readonly [task: string, spec: Spec]
       else found.set(key, { meant, task, more: 0 });
     }
   }
-  return [...found].map(([key, { meant, task, more }]) => {
-    const others = more === 0 ? "" : ` and ${more} more`;
-    return `task "${task}"${others}: spec key "${key}" means nothing to the engine. Is "${meant}" meant?`;
-  });
+  const others = (more: number) => (more === 0 ? "" : ` and ${more} more`);
+  const lines = [...found].map(
+    ([key, { meant, task, more }]) =>
+      `task "${task}"${others(more)}: spec key "${key}" means nothing to the engine. Is "${meant}" meant?`,
+  );
+  if (piped !== undefined) {
+    lines.push(
+      `task "${piped.task}"${others(piped.more)}: /bin/sh goes by the last program of a pipe, so that the others may fail unseen. Write it with bash\`…\`, which looks at all.`,
+    );
+  }
+  return lines;
+}
+
+function isPiped({ command }: Spec): boolean {
+  return typeof command === "string" && hasPipe(command) && !command.includes("pipefail");
 }
 
 /** The same for a plan, and a word where there is nothing in it. */

@@ -1,5 +1,6 @@
 // A task as an author writes it, and the ways to say what depends on what.
 import { AlamodeError } from "../errors.ts";
+import { needsOf } from "./needs.ts";
 import type { Options, Spec } from "./types.ts";
 
 /** Marks tasks, so that two copies of this package in one process know each other's. */
@@ -13,15 +14,30 @@ export class Task {
   readonly name: string;
   /** All of it is hashed. Live: what it holds when the dag is encoded counts. */
   spec: MutableSpec;
-  /** Dependency name → what it stands for. Dependency names are hashed. */
-  readonly dependencies: ReadonlyMap<string, Task> = new Map();
-
+  /** Those that were said; what the spec needs comes on top. */
+  readonly #said = new Map<string, Task>();
   #options: MutableSpec | undefined;
 
   constructor(name: string, spec: MutableSpec, options?: Options) {
     this.name = name;
     this.spec = spec;
     this.#options = options;
+    void this.dependencies; // throws where the spec needs what cannot be
+  }
+
+  /**
+   * Dependency name → what it stands for: what was said by `after`, and what the spec needs as it is now. Dependency names
+   * are hashed. Throws `duplicate-dependency`.
+   */
+  get dependencies(): ReadonlyMap<string, Task> {
+    const needs = needsOf(this.spec);
+    if (needs.length === 0) return this.#said;
+    const all = new Map(this.#said);
+    for (const [name, task] of needs) {
+      this.#refuseAnother(all, name, task);
+      all.set(name, task);
+    }
+    return all;
   }
 
   get [TASK](): true {
@@ -52,16 +68,19 @@ export class Task {
         },
       );
     }
-    const present = this.dependencies.get(name);
-    if (present !== undefined && present !== other) {
-      throw new AlamodeError(
-        "duplicate-dependency",
-        `task "${this.name}" already depends on another task under the name "${name}".`,
-        { hint: `Give one of them a name of its own: task.after({ ${JSON.stringify(`${name}2`)}: other }).` },
-      );
-    }
-    (this.dependencies as Map<string, Task>).set(name, other);
+    this.#refuseAnother(this.dependencies, name, other);
+    this.#said.set(name, other);
     return this;
+  }
+
+  #refuseAnother(among: ReadonlyMap<string, Task>, name: string, task: Task): void {
+    const present = among.get(name);
+    if (present === undefined || present === task) return;
+    throw new AlamodeError(
+      "duplicate-dependency",
+      `task "${this.name}" already depends on another task under the name "${name}".`,
+      { hint: `Give one of them a name of its own: task.after({ ${JSON.stringify(`${name}2`)}: other }).` },
+    );
   }
 
   /** Depends on tasks by their own names, and on those of a map by its keys: `after(raw)`, `after({ model: fit })`. */

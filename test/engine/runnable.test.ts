@@ -4,8 +4,8 @@ import test from "node:test";
 import fc from "fast-check";
 import type { Bmap } from "../../src/bencode/types.ts";
 import { optionsOf, passed, runnableOf, type TaskOptions } from "../../src/engine/runnable.ts";
-import { inputFileName } from "../../src/engine/staging.ts";
 import type { AlamodeError } from "../../src/errors.ts";
+import { inputFileName } from "../../src/plan/input-name.ts";
 import { planOf } from "./rig.ts";
 
 const runnable = (spec: Bmap) => runnableOf("fit", planOf({ fit: [spec] }).tasks["fit"]!);
