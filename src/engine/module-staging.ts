@@ -14,7 +14,8 @@ import { pathToFileURL } from "node:url";
 import { decode } from "../bencode/decode.ts";
 import { AlamodeError } from "../errors.ts";
 import { type ParsedJson, parseJson } from "../plan/json-parse.ts";
-import { bundleName, type PackageFiles, packagesName, unsealed } from "../plan/module-keep.ts";
+import { bundleName, type PackageFiles, packagesName } from "../plan/module-keep.ts";
+import { unsealed } from "../plan/sealed.ts";
 import { digestOf } from "../plan/sources.ts";
 import type { Store } from "../store/types.ts";
 

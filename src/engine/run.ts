@@ -13,6 +13,7 @@ import { decideNow } from "./facts.ts";
 import { type Host, thisHost } from "./host.ts";
 import { pinImages } from "./images.ts";
 import { doneInputs } from "./inputs.ts";
+import { keepKnownPlan } from "./known-plan.ts";
 import { noteOf } from "./note.ts";
 import { outputPath } from "./output-path.ts";
 import { perform } from "./perform.ts";
@@ -53,6 +54,8 @@ export interface RunOptions {
   readonly maxDepth?: number;
   /** Take the goals' own steps only: their inputs must be done. */
   readonly only?: boolean;
+  /** The plan's IDs were computed or verified by this process: later runs of the same plan file may rest on that. */
+  readonly verified?: boolean;
 }
 
 export interface FailedTask {
@@ -175,6 +178,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
       tasks += performed.more;
     }
     status = failed > 0 ? "failed" : notStarted > 0 ? "interrupted" : "done";
+    if (status === "done" && options.verified && options.goals === undefined)
+      await keepKnownPlan(store, noted.planDigest, { plan, graph, goals });
   } finally {
     await record.finishRun(noted.id, status, counts());
   }

@@ -1,11 +1,11 @@
 // What a store keeps of a module: its identity and sources, each under its sha256, and what was made of them under names
 // that begin with the module's digest. Those end with a digest of their own, for whoever uses them to check.
-import { hash } from "node:crypto";
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { encode } from "../bencode/encode.ts";
 import { AlamodeError } from "../errors.ts";
 import { type ModuleCode, moduleCode } from "./module.ts";
+import { sealed } from "./sealed.ts";
 import { digestOf } from "./sources.ts";
 import type { Spec } from "./types.ts";
 
@@ -29,8 +29,6 @@ export interface BundleNote {
 export type PackageFiles = {
   readonly [path: string]: { readonly sha256: string; readonly executable: boolean };
 };
-
-const NOTE = /\n\/\/ alamode (\{[^\n]*\})\n$/;
 
 export function bundleName(module: string): string {
   return `${module}.mjs`;
@@ -64,23 +62,6 @@ export async function keepModule(module: string, keeper: CodeKeeper): Promise<vo
   }
   const external = code.external.map(importName);
   await keeper.keepDerived(bundleName(module), sealed(Buffer.from(code.bundle), { external }));
-}
-
-/** `content` with a last line that holds its digest. */
-export function sealed(content: Uint8Array, note: object = {}): Uint8Array {
-  const line = JSON.stringify({ ...note, sha256: hash("sha256", content) });
-  return Buffer.concat([content, Buffer.from(`\n// alamode ${line}\n`)]);
-}
-
-/** What was sealed, and its note; undefined where it is no longer that. */
-export function unsealed(
-  bytes: Buffer,
-): { content: Buffer; note: Readonly<Record<string, unknown>> } | undefined {
-  const [whole, line] = NOTE.exec(bytes.subarray(-65_536).toString("utf8")) ?? [];
-  if (whole === undefined || line === undefined) return undefined;
-  const content = bytes.subarray(0, bytes.length - Buffer.byteLength(whole));
-  const note: Record<string, unknown> = JSON.parse(line);
-  return note["sha256"] === hash("sha256", content) ? { content, note } : undefined;
 }
 
 async function keepPackages(code: ModuleCode, keeper: CodeKeeper): Promise<Uint8Array> {

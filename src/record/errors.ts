@@ -17,6 +17,13 @@ export function slotTaken(startsAt: Millis, run: number): AlamodeError {
   });
 }
 
+/** A run was to be noted without its plan, which is not noted either. */
+export function planUnknown(planDigest: string): AlamodeError {
+  return new AlamodeError("plan-unknown", `the record holds no plan ${planDigest.slice(0, 8)}`, {
+    facts: { plan: planDigest },
+  });
+}
+
 export function notThere(what: string, record: string): AlamodeError {
   return new AlamodeError("record-damaged", `the record names ${what}, but does not hold it`, {
     facts: { record },

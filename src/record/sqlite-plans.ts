@@ -2,6 +2,7 @@
 import { encode } from "../bencode/encode.ts";
 import type { BnormalMap } from "../bencode/types.ts";
 import { type OutputId, type Plan, type PlanTask, specOf } from "../plan/types.ts";
+import { planUnknown } from "./errors.ts";
 import {
   inputsOf,
   outputRange,
@@ -39,11 +40,12 @@ export function noteOutput(db: SqliteConnection, output: OutputId): number {
   return db.get<{ id: number }>("INSERT INTO outputs (output) VALUES (?) RETURNING id", bytesOf(output))!.id;
 }
 
-/** Notes the plan unless it is known, and returns its database id. In a write transaction. */
-export function notePlan(db: SqliteConnection, planDigest: string, plan: Plan): number {
+/** Notes the plan unless it is known, and returns its database id. In a write transaction. Throws `plan-unknown`. */
+export function notePlan(db: SqliteConnection, planDigest: string, plan: Plan | undefined): number {
   const digest = bytesOf(planDigest);
   const known = db.get<{ id: number }>("SELECT id FROM plans WHERE digest = ?", digest);
   if (known !== undefined) return known.id;
+  if (plan === undefined) throw planUnknown(planDigest);
 
   const ids = noteOutputs(db, Object.values(plan.tasks));
   const insert = "INSERT INTO plans (digest, meta) VALUES (?, ?) RETURNING id";

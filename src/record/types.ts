@@ -160,7 +160,8 @@ export interface StartRun {
   readonly params: Readonly<Record<string, string>>;
   /** Only if this slot of the pipeline is to be had. */
   readonly scheduled?: ScheduleSlot;
-  readonly plan: Plan;
+  /** Left out for one that was noted before; `plan-unknown` is thrown where it was not. */
+  readonly plan?: Plan;
   /** sha256 of the plan's bencoding. */
   readonly planDigest: string;
   readonly goals: readonly string[];

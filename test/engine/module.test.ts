@@ -9,7 +9,8 @@ import type { Bmap } from "../../src/bencode/types.ts";
 import { Dag } from "../../src/plan/dag.ts";
 import { json } from "../../src/plan/json.ts";
 import { module, moduleCode } from "../../src/plan/module.ts";
-import { bundleName, type PackageFiles, packagesName, unsealed } from "../../src/plan/module-keep.ts";
+import { bundleName, type PackageFiles, packagesName } from "../../src/plan/module-keep.ts";
+import { unsealed } from "../../src/plan/sealed.ts";
 import { moduleProject } from "../plan/module-project.ts";
 import { openRig } from "./rig.ts";
 

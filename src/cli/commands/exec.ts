@@ -2,7 +2,8 @@
 import { contextOf } from "../context.ts";
 import { taskOf } from "../goals.ts";
 import { loadPipeline } from "../load-pipeline.ts";
-import { performRun, type RunFlags } from "./run.ts";
+import { performRun } from "../perform-run.ts";
+import type { RunFlags } from "./run.ts";
 
 export async function execCommand(what: string, options: RunFlags): Promise<number> {
   const context = await contextOf(options);
