@@ -5,7 +5,7 @@ import type { RunResult } from "./engine/run.ts";
 import { type Dag, isDag } from "./plan/dag.ts";
 import type { OutputId, Plan } from "./plan/types.ts";
 import type { Execution, RecordDb, Run, Success } from "./record/types.ts";
-import type { Store } from "./store/types.ts";
+import type { Stores } from "./store/stores.ts";
 
 export interface OpenOptions {
   /** Folder of the store; by default ALAMODE_STORE, else `.alamode` beside the nearest `package.json`, else here. */
@@ -69,7 +69,7 @@ export async function run(pipeline: Dag | Plan, request: RunRequest = {}): Promi
     const outputs = [...new Set(Object.values(plan.tasks).map(({ output }) => output))];
     const places = new Map<OutputId, string>();
     for (const success of (await record.successes(outputs)).values()) {
-      places.set(success.output, await store.stage(success.location).catch(() => ""));
+      places.set(success.output, (await store.here(success)) ?? "");
     }
     const { notMade, producedPath } = await import("./engine/output-path.ts");
     for (const [task, planTask] of Object.entries(plan.tasks)) {
@@ -128,7 +128,7 @@ export async function open(options: OpenOptions = {}): Promise<Project> {
   return {
     async path(pipeline: Dag | Plan | string, which: string | RecordedRequest = {}) {
       if (typeof pipeline !== "string")
-        return outputPath(planOf(pipeline), which as string, { record, store });
+        return outputPath(planOf(pipeline), which as string, { record, stores: store });
       const { run, stale } = which as RecordedRequest;
       return pathOf(await recordedTask({ record, store }, pipeline, run), stale);
     },
@@ -151,12 +151,12 @@ function nameOf({ meta }: Plan): string {
   return typeof meta["name"] === "string" ? meta["name"] : "";
 }
 
-async function openBoth(options: OpenOptions): Promise<{ store: Store; record: RecordDb }> {
-  const { locate, openRecord, openStore } = await import("./project.ts");
-  const { storeDir, recordFile } = locate(options);
-  const store = await openStore(storeDir);
+async function openBoth(options: OpenOptions): Promise<{ store: Stores; record: RecordDb }> {
+  const { locate, openRecord, openStores } = await import("./project.ts");
+  const places = locate(options);
+  const store = await openStores(places);
   try {
-    return { store, record: await openRecord(recordFile) };
+    return { store, record: await openRecord(places.recordFile) };
   } catch (error) {
     await store.close();
     throw error;

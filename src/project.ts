@@ -1,15 +1,21 @@
 // Where a project's store and record are, and how they are opened. Beside the cli, the only file that names drivers.
-import { join, resolve } from "node:path";
+import { existsSync } from "node:fs";
+import { isAbsolute, join, resolve } from "node:path";
+import { AlamodeError } from "./errors.ts";
+import { nearNames } from "./plan/near.ts";
 import { findProject } from "./plan/project-folder.ts";
 import type { RecordDb } from "./record/types.ts";
+import { Stores } from "./store/stores.ts";
 import type { Store } from "./store/types.ts";
 
 /** What `alamode.config.ts` may say. Paths are relative to its folder. */
 export interface Settings {
   /** The pipeline when no `-f` is given. */
   readonly pipeline?: string;
-  /** Folder of the store. */
+  /** Folder of the store, or its URL. */
   readonly store?: string;
+  /** Other stores by name, for the option `store` of tasks: `{ team: "s3://bucket/prefix" }`. */
+  readonly stores?: Readonly<Record<string, string>>;
   /** File of the record. */
   readonly record?: string;
   /** How many tasks run at once; the number of cores if absent. */
@@ -29,6 +35,9 @@ export interface Settings {
 /** Absolute paths. */
 export interface Places {
   readonly project: string;
+  /** An absolute path, or a URL. */
+  readonly store: string;
+  /** The store's folder; where it is no folder, what it has on this machine: scratch area, logs, fetched copies. */
   readonly storeDir: string;
   readonly recordFile: string;
 }
@@ -54,12 +63,15 @@ export function locate(
     usual: string,
   ) => {
     const here = asked ?? (env === "" ? undefined : env);
+    if (isUrl(here ?? set ?? "")) return (here ?? set)!;
     return here !== undefined ? resolve(cwd, here) : resolve(project, set ?? usual);
   };
   const { ALAMODE_STORE, ALAMODE_RECORD } = process.env;
+  const store = place(options.store, ALAMODE_STORE, options.settings?.store, ".alamode");
   return {
     project,
-    storeDir: place(options.store, ALAMODE_STORE, options.settings?.store, ".alamode"),
+    store,
+    storeDir: isUrl(store) ? join(project, ".alamode") : store,
     recordFile: place(
       options.record,
       ALAMODE_RECORD,
@@ -69,10 +81,55 @@ export function locate(
   };
 }
 
-/** Opens the folder store at `dir`, which is made where there is none. */
-export async function openStore(dir: string): Promise<Store> {
-  const { openFolderStore } = await import("./store/folder.ts");
-  return openFolderStore(dir);
+function isUrl(place: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\//.test(place);
+}
+
+/** Opens the main store, which is made where there is none. */
+export function openStore({ store, storeDir }: Pick<Places, "store" | "storeDir">): Promise<Store> {
+  return openAt(store, storeDir);
+}
+
+/**
+ * Opens the main store, by which the others are had: those that the settings name, and what was made in the project's own folder
+ * before another was chosen.
+ */
+export async function openStores(places: Places, { stores = {} }: Settings = {}): Promise<Stores> {
+  const { project, store, storeDir } = places;
+  const own = join(project, ".alamode");
+  const named = new Map(
+    Object.entries(stores).map(([name, at]) => [name, isUrl(at) ? at : resolve(project, at)]),
+  );
+  if (store !== own && existsSync(join(own, "id")) && !named.has(own)) named.set(own, own);
+  return new Stores(await openStore(places), {
+    names: [...named.keys()],
+    async open(name) {
+      const at = named.get(name) ?? (isUrl(name) || isAbsolute(name) ? name : undefined);
+      if (at === undefined) throw unknownStore(name, Object.keys(stores));
+      return openAt(at, storeDir);
+    },
+  });
+}
+
+function unknownStore(name: string, known: readonly string[]): AlamodeError {
+  const [near] = nearNames(name, known);
+  return new AlamodeError("unknown-store", `there is no store "${name}"`, {
+    hint:
+      near === undefined
+        ? `Name it in alamode.config.ts:  stores: { ${name}: 's3://bucket/prefix' }`
+        : `Did you mean "${near}"?`,
+  });
+}
+
+/** `dir`: what a store that is no folder has on this machine. Throws `bad-store` for a URL of no kind known here. */
+async function openAt(store: string, _dir: string): Promise<Store> {
+  if (!isUrl(store)) {
+    const { openFolderStore } = await import("./store/folder.ts");
+    return openFolderStore(store);
+  }
+  throw new AlamodeError("bad-store", `no kind of store has a URL like ${new URL(store).protocol}//…`, {
+    hint: "A store is a folder, or s3://bucket/prefix.",
+  });
 }
 
 /** Opens the SQLite record in `file`, which is made where there is none. */

@@ -3,9 +3,9 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { setMovedPlaces } from "../plan/places.ts";
-import { locate, openRecord, openStore, type Places, type Settings } from "../project.ts";
+import { locate, openRecord, openStores, type Places, type Settings } from "../project.ts";
 import type { RecordDb } from "../record/types.ts";
-import type { Store } from "../store/types.ts";
+import type { Stores } from "../store/stores.ts";
 import { herePath, shellWord } from "./format.ts";
 import { loadSettings } from "./settings.ts";
 
@@ -52,7 +52,8 @@ export async function contextOf(options: CommonOptions): Promise<Context> {
 }
 
 export interface Opened {
-  readonly store: Store;
+  /** All that the project knows. */
+  readonly store: Stores;
   readonly record: RecordDb;
 }
 
@@ -64,7 +65,7 @@ export async function withBoth<T>(context: Context, work: (opened: Opened) => Pr
       hint: `Name the file, as in  --record ${shellWord(join(shown, "record.db"))}`,
     });
   }
-  const store = await openStore(context.storeDir);
+  const store = await openStores(context, context.settings);
   try {
     const record = await openRecord(context.recordFile);
     try {

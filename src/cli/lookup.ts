@@ -2,8 +2,8 @@
 import { AlamodeError } from "../errors.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { Execution, RecordDb, Run, Success } from "../record/types.ts";
+import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
-import type { Store } from "../store/types.ts";
 import type { Context } from "./context.ts";
 import { shellWord, shortId } from "./format.ts";
 import { taskOf } from "./goals.ts";
@@ -86,13 +86,13 @@ export function notMade(context: Context, task: string): AlamodeError {
 
 /** The success of `output` and the absolute path it can be read at; undefined where it is not made, or gone. */
 export async function readable(
-  { store, record }: { readonly store: Store; readonly record: RecordDb },
+  { store, record }: { readonly store: Stores; readonly record: RecordDb },
   output: OutputId,
 ): Promise<{ readonly success: Success; readonly path: string } | undefined> {
   const success = (await record.successes([output])).get(output);
   if (success === undefined) return undefined;
   try {
-    return { success, path: await store.stage(success.location) };
+    return { success, path: (await store.stage(success)).path };
   } catch (error) {
     if (error instanceof AlamodeError && error.code === "output-missing") return undefined;
     throw error;
@@ -105,16 +105,17 @@ export async function readable(
  */
 export async function damageOf(
   context: Context,
-  { store, record }: { readonly store: Store; readonly record: RecordDb },
+  { store, record }: { readonly store: Stores; readonly record: RecordDb },
   task: string,
-  { id, location, treeDigest }: Success,
+  success: Success,
 ): Promise<AlamodeError | undefined> {
+  const { id, treeDigest } = success;
   const [tree, stamps] = await Promise.all([record.tree(treeDigest), record.stamps(id)]);
-  const check = await store.check(location, decodeTree(tree), stamps);
+  const check = await store.check(success, { digest: treeDigest, tree: decodeTree(tree), stamps });
   if (check.kind === "intact") return undefined;
   let found: string | undefined;
   try {
-    found = (await store.rehash(location))?.digest;
+    found = (await store.rehash(success))?.digest;
   } catch (error) {
     if (!(error instanceof AlamodeError) || error.code !== "bad-output") throw error;
   }

@@ -11,6 +11,7 @@ import { loadModule } from "./load-module.ts";
 const KINDS = {
   pipeline: "text",
   store: "text",
+  stores: "a map of names, each to a folder or URL",
   record: "text",
   jobs: "a number",
   path: "text",
@@ -56,13 +57,20 @@ function check(file: string, key: string, value: unknown): void {
         ? Number.isSafeInteger(value) && (value as number) > 0
         : kind === "true or false"
           ? typeof value === "boolean"
-          : isMapOfPaths(value);
+          : kind === "a map of names, each to a folder or URL"
+            ? isMapOfTexts(value)
+            : isMapOfPaths(value);
   if (!right) {
     const wanted = kind === "a number" ? "a whole number of at least 1" : kind;
     throw new AlamodeError("bad-settings", `${file}: ${key} must be ${wanted}`, {
       hint: `It is ${JSON.stringify(value)}.`,
     });
   }
+}
+
+function isMapOfTexts(value: unknown): boolean {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every((text) => typeof text === "string" && text !== "");
 }
 
 function isMapOfPaths(value: unknown): boolean {

@@ -3,7 +3,7 @@
 import { type OutputId, specOf } from "../plan/types.ts";
 import { weakest } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
-import type { SealedTree, TreeDigest } from "../store/types.ts";
+import type { Making, SealedTree, Store, TreeDigest } from "../store/types.ts";
 import { isolationOf } from "./source-step.ts";
 import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step-types.ts";
 
@@ -11,12 +11,11 @@ import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./ste
 export interface Finished {
   readonly token: string;
   readonly resolvedKey: string;
-  /** Absolute path of the file or folder that is the output. */
-  readonly top: string;
-  /** That tree, where it is sealed already. */
+  /** Where it goes, and where it was made. Links into its inputs are replaced by their content. */
+  readonly store: Store;
+  readonly making: Making;
+  /** The output, where it is sealed already. */
   readonly sealed?: SealedTree;
-  /** Absolute paths of the inputs: links into them are replaced by their content. */
-  readonly inputPaths: readonly string[];
   readonly resources: Resources;
   readonly log?: string;
 }
@@ -25,13 +24,14 @@ export interface Finished {
 export async function commitStep(
   context: StepContext,
   request: StepRequest,
-  { token, resolvedKey, top, inputPaths, resources, log, ...finished }: Finished,
+  { token, resolvedKey, store, making, resources, log, ...finished }: Finished,
 ): Promise<Success> {
-  const { record, store, host, run, warn } = context;
+  const { record, host, run, warn } = context;
   const { planTask, inputs, execution, task, runnable } = request;
   const output = madeOutput(request);
   const sealed =
-    finished.sealed ?? (await store.seal(top, { inputs: inputPaths, needle: run }, context.kill));
+    finished.sealed ??
+    (await making.seal({ inputs: Object.values(making.inputs), needle: run }, context.kill));
   if (sealed.needleIn !== undefined) {
     warn(
       "scratch-path",
@@ -70,10 +70,9 @@ export async function commitStep(
       isolation,
     },
   });
-  const { location, stamps } = await store.commit(output, sealed, {
-    taken: await record.locations(output, store.id),
-    mayMoveAside: context.ownsStore,
-  });
+  const taken = await record.locations(output, store.id);
+  const mayMoveAside = await context.ownsStore(store);
+  const { location, stamps } = await store.commit(output, sealed, { taken, mayMoveAside }, context.kill);
   const committed = await record.commit({
     token,
     execution,

@@ -3,6 +3,7 @@ import type { PlanGraph } from "../plan/graph.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import { isolationSuffices, weakest } from "../record/isolation.ts";
 import type { AliasRequest, Isolation, RecordDb, Success } from "../record/types.ts";
+import type { Stores } from "../store/stores.ts";
 import type { Store, TreeDigest } from "../store/types.ts";
 import { type Asked, type CutOff, cutOff } from "./cut-off.ts";
 import { type Decision, decide, type Fact } from "./decide.ts";
@@ -11,7 +12,7 @@ import { resolvedKeyOf } from "./resolved-key.ts";
 
 export interface FactSource {
   readonly record: RecordDb;
-  readonly store: Store;
+  readonly stores: Stores;
   readonly host: Host;
   /** Whether what is found out is written down (`run`), or only told (`status`). */
   readonly mark: boolean;
@@ -68,12 +69,12 @@ async function answered<Question, Answer, Result>(
 
 /** One fact for each output, in order: two round trips for all of them, plus a look at each that cannot be trusted unseen. */
 async function factsOf(outputs: readonly OutputId[], source: FactSource): Promise<Fact[]> {
-  const { record, store } = source;
+  const { record, stores } = source;
   const successes = await record.successes(outputs);
   const known = outputs
     .flatMap((output) => successes.get(output) ?? [])
     .filter((success) => isolationSuffices(success.isolation, source.isolation));
-  const present = await store.present(known.map((success) => success.location));
+  const present = await stores.present(known);
   const facts = new Map<OutputId, Fact>();
   for (const [i, success] of known.entries()) {
     const fact: Fact = present[i] ? await trusted(success, source) : { kind: "lost", success };
@@ -87,10 +88,10 @@ async function factsOf(outputs: readonly OutputId[], source: FactSource): Promis
 /** Whether a success is believed without its bytes being hashed again (see `trusted`). */
 export function trustedUnseen(
   success: Success,
-  { store, host }: Pick<FactSource, "store" | "host">,
+  { store, host }: { readonly store: Store; readonly host: Host },
 ): boolean {
   const here = success.host === host.host && success.boot === host.boot;
-  return (success.settled || here) && success.store === store.id;
+  return (success.settled || here || store.durable) && success.store === store.id;
 }
 
 /**
@@ -99,8 +100,9 @@ export function trustedUnseen(
  */
 export async function trusted(
   success: Success,
-  { record, store, host, mark }: Omit<FactSource, "isolation">,
+  { record, stores, host, mark }: Omit<FactSource, "isolation">,
 ): Promise<Fact> {
+  const store = await stores.of(success);
   if (trustedUnseen(success, { store, host })) return { kind: "done", success };
   const found = await store.rehash(success.location);
   if (found === undefined) return { kind: "lost", success };
@@ -119,7 +121,7 @@ async function sameOf(
   asked: readonly Asked[],
   source: FactSource,
 ): Promise<(Success | undefined)[]> {
-  const { record, store, mark } = source;
+  const { record, stores, mark } = source;
   const keys = asked.map((question) => keyOf(plan, graph, question));
   const candidates = await record.candidates(
     keys.map(({ resolvedKey }) => resolvedKey),
@@ -144,7 +146,7 @@ async function sameOf(
     const success = standing[i];
     if (success === undefined) continue;
     answers.set(key.asked.node, success);
-    if (mark) await store.view(key.output, success.location);
+    if (mark) await (await stores.of(success)).view(key.output, success.location);
   }
   return asked.map(({ node }) => answers.get(node));
 }
@@ -167,9 +169,9 @@ export async function firstThere(
   candidates: readonly Success[],
   source: FactSource,
 ): Promise<Success | undefined> {
-  const { record, store, mark } = source;
+  const { record, stores, mark } = source;
   for (const success of candidates) {
-    const [present] = await store.present([success.location]);
+    const [present] = await stores.present([success]);
     const fact: Fact = present ? await trusted(success, source) : { kind: "lost", success };
     if (fact.kind === "done") return success;
     if (mark && (fact.kind === "lost" || fact.kind === "damaged")) await record.mark(success.id, fact.kind);

@@ -1,8 +1,9 @@
 // Promise 10: staged inputs are compared with what was noted at their commit, before and after each execution.
 
 import type { RecordDb, Success } from "../record/types.ts";
+import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
-import type { Check, Store, Tree } from "../store/types.ts";
+import type { Check, Noted, Tree } from "../store/types.ts";
 
 /** How many tree entries are kept in memory for inputs that many steps share. */
 const KEPT_ENTRIES = 200_000;
@@ -11,20 +12,20 @@ const TREE_ENTRIES = 20;
 
 export class InputChecks {
   #record: RecordDb;
-  #store: Store;
-  #known = new Map<number, { tree: Tree; stamps: Uint8Array }>();
+  #stores: Stores;
+  #known = new Map<number, Noted>();
   #entries = 0;
   /** Successes whose stamps do not fit though their bytes do: a copied store. */
   #unstamped = new Set<number>();
 
-  constructor(record: RecordDb, store: Store) {
+  constructor(record: RecordDb, stores: Stores) {
     this.#record = record;
-    this.#store = store;
+    this.#stores = stores;
   }
 
   /** Saves the look-up of a success that this run made itself. */
   know(success: Success, tree: Tree, stamps: Uint8Array): void {
-    this.#known.set(success.id, { tree, stamps });
+    this.#known.set(success.id, { digest: success.treeDigest, tree, stamps });
     this.#entries += tree.size + TREE_ENTRIES;
     for (const [id, old] of this.#known) {
       if (this.#entries <= KEPT_ENTRIES || id === success.id) break;
@@ -51,12 +52,13 @@ export class InputChecks {
   async after(success: Success): Promise<string | undefined> {
     const check = await this.#check(success);
     if (check.kind === "intact") return undefined;
+    if (check.kind === "damaged" && check.copy) return told(check); // what lies in the store is as it was
     if (this.#unstamped.has(success.id) && (await this.#hasItsBytes(success))) return undefined;
     return this.#mark(success, check);
   }
 
   async #hasItsBytes(success: Success): Promise<boolean> {
-    return (await this.#store.rehash(success.location))?.digest === success.treeDigest;
+    return (await this.#stores.rehash(success))?.digest === success.treeDigest;
   }
 
   async #check(success: Success): Promise<Check> {
@@ -66,15 +68,19 @@ export class InputChecks {
         this.#record.tree(success.treeDigest),
         this.#record.stamps(success.id),
       ]);
-      known = { tree: decodeTree(tree), stamps };
+      known = { digest: success.treeDigest, tree: decodeTree(tree), stamps };
       this.know(success, known.tree, stamps);
     }
-    return this.#store.check(success.location, known.tree, known.stamps);
+    return this.#stores.check(success, known);
   }
 
   async #mark(success: Success, check: Check & { kind: "missing" | "damaged" }): Promise<string> {
     await this.#record.mark(success.id, check.kind === "missing" ? "lost" : "damaged");
-    if (check.kind === "missing") return "is no longer there";
-    return check.path === "" ? check.how : `${check.path} ${check.how}`;
+    return told(check);
   }
+}
+
+function told(check: Check & { kind: "missing" | "damaged" }): string {
+  if (check.kind === "missing") return "is no longer there";
+  return check.path === "" ? check.how : `${check.path} ${check.how}`;
 }

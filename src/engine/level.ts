@@ -142,14 +142,14 @@ class Level {
     inputs: Readonly<Record<string, Success>>,
   ): Promise<Success | undefined> {
     const { source } = this.#shared;
-    const { record, store, isolation } = source;
+    const { record, stores, isolation } = source;
     const success = (await record.successes([output])).get(output);
     if (success !== undefined && !success.stale && (await firstThere([success], source))) return success;
     const [candidates = []] = await record.candidates([resolvedKey], isolation);
     const original = await firstThere(candidates, source);
     if (original === undefined) return undefined;
     const [alias] = await record.alias([aliasRequest(output, original, readOf(inputs))]);
-    if (alias !== undefined) await store.view(output, alias.location);
+    if (alias !== undefined) await (await stores.of(alias)).view(output, alias.location);
     return alias;
   }
 
@@ -160,7 +160,7 @@ class Level {
     success: (node: number) => Success,
   ): Promise<StepOutcome> {
     const { context, source, emit, counts, callerEnv, maxDepth } = this.#shared;
-    const { record, store } = source;
+    const { record, stores } = source;
     const { above, depth, work } = this.#request;
     const startedMs = performance.now();
     const name = this.#nameOf(node);
@@ -184,17 +184,14 @@ class Level {
         );
       }
       const inner = new Set([...above, planTask.output, ...Object.values(planTask.inputs)]);
-      const { plan, graph, result } = await readExpansion(
-        await store.stage(expansion.location),
-        inner,
-        store,
-      );
+      using written = await stores.stage(expansion, context.kill);
+      const { plan, graph, result } = await readExpansion(written.path, inner, stores.main);
       await record.notePlan(plan, planDigest(plan));
       const goal = graph.nodeOf(result);
       const decision = await decideNow(plan, graph, [goal], source, { inputsOnly: true });
       const innerWork = new Work(plan, graph, callerEnv);
       innerWork.add(decision);
-      await keepSources(innerWork.runnables(), store);
+      await keepSources(innerWork.runnables(), stores.main);
       const { tasks } = closure(graph, [goal]);
       counts.more += tasks;
       counts.same += decision.same.length;
@@ -232,7 +229,7 @@ class Level {
       const [alias] = await record.alias([{ ...aliasRequest(planTask.output, made, read), isolation }]);
       if (alias === undefined)
         return fail("bad-output", "was not finished: the result of the plan it wrote is gone again");
-      await store.view(planTask.output, alias.location);
+      await (await stores.of(alias)).view(planTask.output, alias.location);
       if (!ran) return { kind: "reused", success: alias };
       return { kind: "ran", success: alias, attempt: 1, durationMs: performance.now() - startedMs };
     } catch (error) {

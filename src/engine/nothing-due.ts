@@ -1,6 +1,7 @@
 // The shortcut of a run that has nothing to do: told and recorded as any other, without reading the plan again.
 
 import { isolationSuffices } from "../record/isolation.ts";
+import { storesOf } from "../store/stores.ts";
 import { version } from "../version.ts";
 import { trustedUnseen } from "./facts.ts";
 import { thisHost } from "./host.ts";
@@ -20,10 +21,11 @@ export type NothingDueOptions = Pick<
  */
 export async function runNothingDue(
   planDigest: string,
-  { record, store, onEvent: emit = () => {}, params = {}, ...options }: NothingDueOptions,
+  { record, onEvent: emit = () => {}, params = {}, ...options }: NothingDueOptions,
 ): Promise<boolean> {
   const startedMs = performance.now();
-  const known = await knownPlan(store, planDigest);
+  const stores = storesOf(options.store);
+  const known = await knownPlan(stores.main, planDigest);
   if (known === undefined) return false;
   const pipeline = known.name === "" ? (options.pipeline ?? "") : known.name;
   // After a run of another plan there is a change to be told of, and the plan itself to be noted.
@@ -34,9 +36,9 @@ export async function runNothingDue(
   for (const [, output] of known.goals) {
     const success = successes.get(output);
     if (success === undefined || !isolationSuffices(success.isolation, isolation)) return false;
-    if (!trustedUnseen(success, { store, host })) return false;
+    if (!trustedUnseen(success, { store: await stores.of(success), host })) return false;
   }
-  const present = await store.present([...successes.values()].map(({ location }) => location));
+  const present = await stores.present([...successes.values()]);
   if (present.includes(false)) return false;
 
   const { tasks } = known;

@@ -4,19 +4,20 @@ import { AlamodeError } from "../errors.ts";
 import { unknownTask } from "../plan/task-names.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
-import type { Store } from "../store/types.ts";
+import type { Stores } from "../store/stores.ts";
 
 /** Absolute path of what a task of the plan made: with `produces: 'name'` that file. Throws `unknown-task`, `not-made`, `output-missing`. */
 export async function outputPath(
   plan: Plan,
   task: string,
-  { record, store }: { readonly record: RecordDb; readonly store: Store },
+  { record, stores }: { readonly record: RecordDb; readonly stores: Stores },
 ): Promise<string> {
   if (!Object.hasOwn(plan.tasks, task)) throw unknownTask(task, Object.keys(plan.tasks));
   const { output } = plan.tasks[task]!;
   const success = (await record.successes([output])).get(output);
   if (success === undefined) throw notMade(task, output);
-  return producedPath(await store.stage(success.location), plan.tasks[task]!);
+  // Not let go of: it is asked for to be read after this.
+  return producedPath((await stores.stage(success)).path, plan.tasks[task]!);
 }
 
 /** A task of which only `produces` is looked at. */

@@ -7,13 +7,23 @@ import type { Store } from "../store/types.ts";
  * Whether runs of this record may move aside what lies at a location without a success of theirs: those of the record that
  * used the store first, until that record is gone, or another has taken its place.
  */
-export async function ownsStore(record: RecordDb, store: Store): Promise<boolean> {
+async function ownsStore(record: RecordDb, store: Store): Promise<boolean> {
   const owner = await store.owner();
   if (owner?.id === record.id && owner.url === record.url) return true;
   if (owner !== undefined && owner.id !== record.id && owner.url !== record.url && isThere(owner.url))
     return false;
   await store.setOwner({ id: record.id, url: record.url });
   return true;
+}
+
+/** The same, asked once for each store. */
+export function ownership(record: RecordDb): (store: Store) => Promise<boolean> {
+  const answers = new Map<Store, Promise<boolean>>();
+  return (store) => {
+    const answer = answers.get(store) ?? ownsStore(record, store);
+    answers.set(store, answer);
+    return answer;
+  };
 }
 
 function isThere(url: string): boolean {

@@ -11,7 +11,7 @@ import type { FactSource } from "./facts.ts";
 import { InputChecks } from "./input-checks.ts";
 import { performLevel, type Shared } from "./level.ts";
 import type { CappedLog } from "./log.ts";
-import { ownsStore } from "./ownership.ts";
+import { ownership } from "./ownership.ts";
 import type { FailedTask } from "./run.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { sweepScratch } from "./scratch.ts";
@@ -54,10 +54,11 @@ export interface Performed {
 
 export async function perform(performance: Performance): Promise<Performed> {
   const { run, source, jobs, emit } = performance;
-  const { record, store, host } = source;
+  const { record, stores, host } = source;
+  const { main } = stores;
   const executor = openLocalExecutor(run);
-  const folder = join(store.scratchDir, run);
-  const settler = new Settler(record, store, host);
+  const folder = join(main.scratchDir, run);
+  const settler = new Settler(record, stores, host);
   const logs = new Set<CappedLog>();
   const made: Made[] = [];
   const failures: FailedTask[] = [];
@@ -67,7 +68,7 @@ export async function perform(performance: Performance): Promise<Performed> {
   }, TRIM_LOGS_MS).unref();
   let executions = 0;
   try {
-    await sweepScratch(record, store);
+    await sweepScratch(record, main);
     const slots = new SlotPool(await executor.openSlots(folder, jobs));
     warnOfImages(performance);
     const shared: Shared = {
@@ -78,17 +79,17 @@ export async function perform(performance: Performance): Promise<Performed> {
       nextExecution: () => `${run}-${++executions}`,
       committed(one) {
         made.push(one);
-        settler.committed();
+        settler.committed(one.success.store);
       },
       context: {
         ...performance,
         record,
-        store,
+        stores,
         host,
         executor,
         logs,
-        ownsStore: await ownsStore(record, store),
-        checks: new InputChecks(record, store),
+        ownsStore: ownership(record),
+        checks: new InputChecks(record, stores),
         started: ({ task, planTask, execution, attempt }, log) =>
           emit({ event: "task.started", task, output: planTask.output, execution, attempt, log }),
         warn: (code, message, task, hint) =>
@@ -98,7 +99,7 @@ export async function perform(performance: Performance): Promise<Performed> {
     await performLevel(shared, { ...performance, prefix: "", above: new Set(), depth: 0 });
   } finally {
     clearInterval(trimmer);
-    failures.push(...(await endStrays(run, made, { executor, store, record, emit })));
+    failures.push(...(await endStrays(run, made, { executor, stores, record, emit })));
     await executor.close();
     await removeTree(folder);
     await settler.finish();

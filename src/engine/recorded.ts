@@ -4,6 +4,7 @@ import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Run } from "../record/types.ts";
+import { type Stores, storesOf } from "../store/stores.ts";
 import type { Store } from "../store/types.ts";
 import { type Produces, producedPath } from "./output-path.ts";
 
@@ -11,7 +12,8 @@ import { type Produces, producedPath } from "./output-path.ts";
 const RUNS_BACK = 1000;
 
 interface Both {
-  readonly store: Store;
+  /** One store, or all that the project knows. */
+  readonly store: Store | Stores;
   readonly record: RecordDb;
 }
 
@@ -125,9 +127,9 @@ async function stateOf({ store, record }: Both, { run, name, task }: Named): Pro
     );
     return { ...about, state: before ? "lost" : "not made" };
   }
-  const { location, stale, madeAt, sizeBytes } = success;
+  const { stale, madeAt, sizeBytes } = success;
   try {
-    const path = producedPath(await store.stage(location), task);
+    const path = producedPath((await storesOf(store).stage(success)).path, task);
     return { ...about, state: stale ? "stale" : "made", path, madeAt, sizeBytes };
   } catch (error) {
     if (!(error instanceof AlamodeError) || error.code !== "output-missing") throw error;

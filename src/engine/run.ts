@@ -3,6 +3,7 @@ import { planDigest } from "../plan/encode.ts";
 import { goalsOf, graphOf } from "../plan/graph.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Run, RunCounts, RunId, ScheduleSlot } from "../record/types.ts";
+import { type Stores, storesOf } from "../store/stores.ts";
 import type { Store } from "../store/types.ts";
 import { version } from "../version.ts";
 import { closure } from "./closure.ts";
@@ -24,7 +25,8 @@ import { Work } from "./work.ts";
 
 export interface RunOptions {
   readonly record: RecordDb;
-  readonly store: Store;
+  /** One store, or all that the project knows. */
+  readonly store: Store | Stores;
   /** Task names; by default the tasks nothing depends on. */
   readonly goals?: readonly string[];
   /** How many steps at once; by default one for each core. */
@@ -83,21 +85,22 @@ export interface RunResult {
  */
 export async function run(given: Plan, options: RunOptions): Promise<RunResult> {
   const startedMs = performance.now();
-  const { record, store, onEvent: emit = () => {} } = options;
+  const { record, onEvent: emit = () => {} } = options;
+  const stores = storesOf(options.store);
   const { plan, moved } = await pinImages(given);
   const host = thisHost();
   const graph = graphOf(plan);
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
   const sandbox = await openSandbox(options.sandbox ?? "none");
-  const source = { record, store, host, mark: true, isolation: sandbox.isolation };
+  const source = { record, stores, host, mark: true, isolation: sandbox.isolation };
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   if (options.only) for (const goal of goals) await requireInputs(goal);
   const callerEnv = options.callerEnv ?? process.env;
   const work = new Work(plan, graph, callerEnv);
   work.add(decision);
-  await keepSources(work.runnables(), store);
+  await keepSources(work.runnables(), stores.main);
 
   const noted = await noteRun(plan, goals, options, host);
   let { tasks } = closure(graph, goalNodes);
@@ -179,7 +182,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
     }
     status = failed > 0 ? "failed" : notStarted > 0 ? "interrupted" : "done";
     if (status === "done" && options.verified && options.goals === undefined)
-      await keepKnownPlan(store, noted.planDigest, { plan, graph, goals });
+      await keepKnownPlan(stores.main, noted.planDigest, { plan, graph, goals });
   } finally {
     await record.finishRun(noted.id, status, counts());
   }
@@ -193,7 +196,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
     tasks,
     durationMs,
     failures,
-    path: (task) => outputPath(plan, task, { record, store }),
+    path: (task) => outputPath(plan, task, { record, stores }),
   };
 
   function nameOf(node: number): string {
@@ -229,7 +232,7 @@ async function noteRun(plan: Plan, goals: readonly string[], options: RunOptions
     plan,
     planDigest: digest,
     goals,
-    note: await noteOf(last ? before : undefined, plan, sourceReader(options.store)),
+    note: await noteOf(last ? before : undefined, plan, sourceReader(storesOf(options.store).main)),
     host: host.host,
     user: host.user,
     version,

@@ -16,7 +16,7 @@ const RUBBISH_AGE_MS = 3_600_000;
 export async function sweepScratch(record: RecordDb, store: Store): Promise<void> {
   for (const name of readdirSync(store.scratchDir)) {
     const path = join(store.scratchDir, name);
-    if (/^(source-|\.probe-)/.test(name) && isOld(path)) await removeTree(path);
+    if (/^(source-|incoming-|\.probe-)/.test(name) && isOld(path)) await removeTree(path);
     // A verification holds a slot as long as it lives; a young one may not have come to that yet.
     if (/^verify-/.test(name) && isOld(path) && !isHeld(path)) await removeTree(path);
     if (!/^[0-9a-f]{16}$/.test(name)) continue;

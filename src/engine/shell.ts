@@ -7,14 +7,16 @@ import { graphOf } from "../plan/graph.ts";
 import type { Plan } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
-import type { Store } from "../store/types.ts";
+import { type Stores, storesOf } from "../store/stores.ts";
+import type { Making, Store } from "../store/types.ts";
 import { thisHost } from "./host.ts";
 import { doneInputs } from "./inputs.ts";
+import { prepareMaking } from "./making.ts";
 import { optionsOf, passed, runnableOf } from "./runnable.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
-import { DEFAULT_PATH, stageStep } from "./staging.ts";
+import { DEFAULT_PATH, stageStep, topOf } from "./staging.ts";
 
 export interface Shell {
   /** The command as its author wrote it. */
@@ -33,7 +35,8 @@ export interface Shell {
 
 export interface ShellOptions {
   readonly record: RecordDb;
-  readonly store: Store;
+  /** One store, or all that the project knows. */
+  readonly store: Store | Stores;
   readonly path?: string;
   readonly callerEnv?: Readonly<Record<string, string | undefined>>;
   /** As for `run`. */
@@ -42,7 +45,8 @@ export interface ShellOptions {
 
 /** Stages a task. Throws `unknown-task`, `bad-task`, `input-not-done`, `source-missing`. */
 export async function openShell(plan: Plan, task: string, options: ShellOptions): Promise<Shell> {
-  const { record, store, callerEnv = process.env } = options;
+  const { record, callerEnv = process.env } = options;
+  const stores = storesOf(options.store);
   const graph = graphOf(plan);
   graph.nodeOf(task);
   const planTask = plan.tasks[task]!;
@@ -53,29 +57,42 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
     });
   }
   const handed = passed(optionsOf(plan, task).pass, callerEnv);
-  await keepSources([runnable], store);
+  await keepSources([runnable], stores.main);
   const sandbox = await openSandbox(options.sandbox ?? "none");
-  const source = { record, store, host: thisHost(), mark: false, isolation: sandbox.isolation };
+  const source = { record, stores, host: thisHost(), mark: false, isolation: sandbox.isolation };
   const successes = await doneInputs(plan, graph, task, source);
   const id = randomBytes(6).toString("hex");
-  const slot = join(store.scratchDir, `shell-${id}`);
+  const slot = join(stores.main.scratchDir, `shell-${id}`);
   mkdirSync(slot, { mode: 0o755 });
+  let making: Making | undefined;
+  const close = async () => {
+    await making?.[Symbol.asyncDispose]();
+    await removeTree(slot);
+  };
   try {
     await clearSlot(slot);
-    const inputs: Record<string, string> = Object.create(null);
-    for (const [name, success] of Object.entries(successes))
-      inputs[name] = await store.stage(success.location);
+    const request = { name: `shell-${id}`, output: planTask.output, top: topOf(slot) };
+    making = await prepareMaking(stores.main, successes, { record, stores }, request);
     const path = runnable.env["PATH"] ?? handed["PATH"] ?? options.path ?? DEFAULT_PATH;
     const view = sandbox.view(slot);
-    const staged = await stageStep({ slot, runnable, inputs, store, path, view, passed: handed });
+    const staged = await stageStep({
+      slot,
+      runnable,
+      making,
+      store: stores.main,
+      path,
+      view,
+      passed: handed,
+    });
     const confinement = {
       slot,
-      inputs: [...Object.values(inputs), ...runnable.reads],
+      inputs: [...Object.values(making.inputs), ...making.reads, ...runnable.reads],
       path,
       network: runnable.network,
     };
     return {
       ...staged,
+      output: staged.output ?? staged.env["OUTPUT"]!,
       env: { ...staged.env, ALAMODE_STEP: `shell/${id}` },
       command: runnable.shown,
       argv: runnable.argv,
@@ -86,10 +103,10 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
         "sh",
         ...sandbox.wrap({ ...confinement, argv }),
       ],
-      close: () => removeTree(slot),
+      close,
     };
   } catch (error) {
-    await removeTree(slot);
+    await close();
     throw error;
   }
 }

@@ -20,7 +20,9 @@ interface SourceRequest {
   /** Relative path → sha256 (64 hex), or what S3 calls the content; "" is a lone file. */
   readonly source: Readonly<Record<string, string>>;
   readonly place: Place | undefined;
+  /** Where its output goes, and who has the sources. */
   readonly store: Store;
+  readonly sources: Store;
   readonly top: string;
   readonly signal: AbortSignal;
 }
@@ -47,15 +49,15 @@ export function isolationOf({ sandbox }: StepContext, { runnable }: StepRequest)
  * there is none, `fetch-failed`, the signal's reason, and what the store throws.
  */
 export async function makeSource(
-  { store, stop, kill }: StepContext,
+  { stores, stop, kill }: StepContext,
   { task, runnable, options }: StepRequest,
-  top: string,
+  { store, top }: { readonly store: Store; readonly top: string },
 ): Promise<SealedTree> {
   const { place, timeoutMs } = options;
   const timeout = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)];
   const signal = AbortSignal.any([stop, kill, ...timeout]);
   const source = runnable.source ?? {};
-  const request = { task, source, place, store, top, signal };
+  const request = { task, source, place, store, sources: stores.main, top, signal };
   if (place !== undefined && "path" in place) {
     const sealed = await leaveInPlace(place.path, request);
     return asPlanned(sealed, request);
@@ -69,7 +71,7 @@ export async function makeSource(
     if (!folders.has(dirname(to))) mkdirSync(dirname(to), { recursive: true });
     folders.add(dirname(to));
     const isDigest = parseS3Digest(planned) === undefined;
-    const from = isDigest ? ((await store.source(planned)) ?? sourceFile(planned)) : undefined;
+    const from = isDigest ? ((await stores.main.source(planned)) ?? sourceFile(planned)) : undefined;
     const object = from === undefined ? s3ObjectOf(path, planned, place) : undefined;
     if (object !== undefined) {
       inS3.push({ path, planned, object, to });

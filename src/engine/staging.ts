@@ -6,7 +6,7 @@ import { dirname, join, relative } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { inputFileName } from "../plan/input-name.ts";
 import type { Failure } from "../record/types.ts";
-import type { Store } from "../store/types.ts";
+import type { Making, Store } from "../store/types.ts";
 import { MODULE_FOLDER, stageModule } from "./module-staging.ts";
 import type { Runnable } from "./runnable.ts";
 import type { View } from "./sandbox/types.ts";
@@ -19,15 +19,16 @@ export interface Staged {
   readonly env: Readonly<Record<string, string>>;
   /** What is committed: a file or a folder. With `produces`, the folder that $OUTPUT lies in or is. */
   readonly top: string;
-  /** What $OUTPUT means here, outside any sandbox. */
-  readonly output: string;
+  /** What $OUTPUT means here, outside any sandbox; undefined where it is a name in the store, and no path. */
+  readonly output: string | undefined;
 }
 
 export interface StagingRequest {
   readonly slot: string;
   readonly runnable: Runnable;
-  /** Dependency name → absolute path of what it made. */
-  readonly inputs: Readonly<Record<string, string>>;
+  /** What the store of its output wants it to find. */
+  readonly making: Making;
+  /** That has the sources. */
   readonly store: Store;
   readonly path: string;
   /** The slot's folders as the command will see them. */
@@ -40,14 +41,15 @@ export interface StagingRequest {
 export async function stageStep({
   slot,
   runnable,
-  inputs,
+  making,
   store,
   path,
   view,
   passed,
 }: StagingRequest): Promise<Staged> {
+  const { inputs } = making;
   const cwd = join(slot, "work");
-  const top = join(slot, "out", "OUTPUT");
+  const top = topOf(slot);
   for (const [name, target] of Object.entries(inputs))
     symlinkSync(target, join(cwd, "inputs", inputFileName(name)));
   for (const [file, sha256] of Object.entries(runnable.files)) {
@@ -58,7 +60,7 @@ export async function stageStep({
     await stageModule(store, runnable.module, names, cwd);
   }
   let output = top;
-  if (runnable.produces !== undefined) {
+  if (making.output === undefined && runnable.produces !== undefined) {
     mkdirSync(top, { mode: 0o755 });
     if (typeof runnable.produces === "string") {
       output = join(top, runnable.produces);
@@ -72,11 +74,17 @@ export async function stageStep({
     TZ: "UTC",
     ...passed,
     ...runnable.env,
+    ...making.env,
     PATH: path,
     INPUTS: join(view.work, "inputs"),
-    OUTPUT: join(view.out, relative(join(slot, "out"), output)),
+    OUTPUT: making.output ?? join(view.out, relative(join(slot, "out"), output)),
   };
-  return { cwd, env, top, output };
+  return { cwd, env, top, output: making.output === undefined ? output : undefined };
+}
+
+/** Where in a slot an output of files is made. */
+export function topOf(slot: string): string {
+  return join(slot, "out", "OUTPUT");
 }
 
 /** Copies kept code into the working directory, and never bytes other than the plan names. */
@@ -108,6 +116,7 @@ async function copySource(store: Store, sha256: string, relative: string, to: st
 
 /** What is missing after exit 0, told so that the author sees what went wrong; undefined when all is there. */
 export function missingOutput({ top, output, cwd }: Staged, runnable: Runnable): Failure | undefined {
+  if (output === undefined) return undefined; // its store looks for it
   const { produces } = runnable;
   const missing = (Array.isArray(produces) ? (produces as string[]) : [""]).filter(
     (name) => !exists(name ? join(output, name) : output),

@@ -5,6 +5,7 @@ import { spelledOut } from "../plan/module-changes.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import { isolationSuffices } from "../record/isolation.ts";
 import type { ExecutionId, RecordDb } from "../record/types.ts";
+import { type Stores, storesOf } from "../store/stores.ts";
 import type { Store } from "../store/types.ts";
 import { closure } from "./closure.ts";
 import type { Cause } from "./decide.ts";
@@ -63,7 +64,8 @@ export interface Status {
 
 export interface StatusOptions {
   readonly record: RecordDb;
-  readonly store: Store;
+  /** One store, or all that the project knows. */
+  readonly store: Store | Stores;
   readonly goals?: readonly string[];
   /** As for `run`: tasks to run again though they are done. */
   readonly force?: readonly string[];
@@ -75,12 +77,13 @@ export interface StatusOptions {
 
 /** Changes nothing. Throws `unknown-task`. */
 export async function status(plan: Plan, options: StatusOptions): Promise<Status> {
-  const { record, store } = options;
+  const { record } = options;
+  const stores = storesOf(options.store);
   const graph = graphOf(plan);
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
   const { isolation } = await openSandbox(options.sandbox ?? "none");
-  const source = { record, store, host: thisHost(), mark: false, isolation };
+  const source = { record, stores, host: thisHost(), mark: false, isolation };
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   new Work(plan, graph, process.env).add(decision); // a run would refuse what is wrong with it
@@ -99,7 +102,7 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
     const change = changed.get(task);
     if (before !== undefined && before.tasks[task] === undefined) reasons.push({ kind: "first" });
     if (change && change.changes.length > 0) {
-      reasons.push({ kind: "spec", changes: await spelledOut(change.changes, sourceReader(store)) });
+      reasons.push({ kind: "spec", changes: await spelledOut(change.changes, sourceReader(stores.main)) });
     }
     reasons.push(...inputReasons(plan, before, graph, task, decision.due));
     reasons.push(...(await causeReasons(decision.due.get(node)!, output, source, reasons.length > 0)));

@@ -1,6 +1,7 @@
 // What a step is given and what becomes of it: the words that scheduler, level, step and commit share.
 import type { OutputId, PlanTask } from "../plan/types.ts";
 import type { ExecutionId, Holder, RecordDb, RunId, Success } from "../record/types.ts";
+import type { Stores } from "../store/stores.ts";
 import type { Store, TreeDigest } from "../store/types.ts";
 import type { TaskFailure } from "./events.ts";
 import type { Executor } from "./executors/types.ts";
@@ -14,13 +15,13 @@ import type { Sandbox } from "./sandbox/types.ts";
 export interface StepContext {
   readonly run: RunId;
   readonly record: RecordDb;
-  readonly store: Store;
+  readonly stores: Stores;
   readonly executor: Executor;
   readonly host: Host;
   readonly sandbox: Sandbox;
   readonly checks: InputChecks;
-  /** Whether rubbish at a location may be moved aside. */
-  readonly ownsStore: boolean;
+  /** Whether rubbish at a location of that store may be moved aside. */
+  ownsStore(store: Store): Promise<boolean>;
   /** The PATH for steps whose spec names none. */
   readonly path: string;
   readonly stop: AbortSignal;

@@ -5,17 +5,19 @@ import { AlamodeError } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
 import type { Execution, Failure, Holder, Resources, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
-import type { SealedTree, Store } from "../store/types.ts";
+import type { Stores } from "../store/stores.ts";
+import type { Making, SealedTree, Store } from "../store/types.ts";
 import { type Command, judgeCommand, performCommand } from "./command.ts";
 import { commitStep } from "./commit.ts";
 import type { TaskFailure } from "./events.ts";
 import { engineFailure } from "./failure.ts";
 import { CappedLog, lastLines } from "./log.ts";
+import { LostInput, prepareMaking } from "./making.ts";
 import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import { clearSlot, keepSlot } from "./slot.ts";
 import { isolationOf, makeSource } from "./source-step.ts";
-import { stageStep } from "./staging.ts";
+import { stageStep, topOf } from "./staging.ts";
 import { digestsOf, madeOutput, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 
 /** How many lines of the log a failure shows. */
@@ -54,7 +56,7 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
     case "failed":
       return {
         kind: "failed",
-        failure: failedThere(context.store, claim.execution, request),
+        failure: await failedThere(context.stores, claim.execution, request),
         execution: claim.execution.id,
       };
     case "claimed":
@@ -87,28 +89,28 @@ class Step {
     this.#token = token;
     this.#path = path;
     this.#resolvedKey = resolvedKey;
-    this.#log = new CappedLog(join(context.store.logDir, `${request.execution}.log`));
+    this.#log = new CappedLog(join(context.stores.main.logDir, `${request.execution}.log`));
   }
 
   async take(after: Holder | undefined): Promise<StepOutcome> {
-    const { run, store, stop, sandbox } = this.#context;
-    const { inputs, slot, runnable, options, passed, attempt, execution } = this.#request;
+    const { run, stores, stop, sandbox } = this.#context;
+    const { slot, runnable, options, passed, attempt, execution } = this.#request;
     try {
       if (after) await this.#endLeftovers(after);
       if (stop.aborted) return await this.#fail({ kind: "interrupted", message: "was stopped" });
       const lost = await this.#lostInput();
       if (lost) return lost;
 
-      this.#staged = true;
+      const store = stores.main;
       await clearSlot(slot);
-      const paths: Record<string, string> = Object.create(null);
-      for (const name of Object.keys(inputs)) paths[name] = await store.stage(inputs[name]!.location);
+      await using making = await this.#prepare(store);
+      this.#staged = true;
       const view = sandbox.view(slot);
       const staged = await stageStep({
         slot,
         runnable,
-        inputs: paths,
-        store,
+        making,
+        store: stores.main,
         path: this.#path,
         view,
         passed,
@@ -121,7 +123,7 @@ class Step {
           options,
           staged,
           sandbox,
-          inputs: Object.values(paths),
+          inputs: [...Object.values(making.inputs), ...making.reads],
           path: this.#path,
           slot,
           log: this.#log,
@@ -133,15 +135,15 @@ class Step {
         if (failure) return await this.#fail(failure);
       } else {
         this.#context.started(this.#request, this.#log.path);
-        sealed = await makeSource(this.#context, this.#request, staged.top);
+        sealed = await makeSource(this.#context, this.#request, { store, top: staged.top });
       }
 
       const success = await commitStep(this.#context, this.#request, {
         token: this.#token,
         resolvedKey: this.#resolvedKey,
-        top: staged.top,
+        store,
+        making,
         ...(sealed === undefined ? {} : { sealed }),
-        inputPaths: Object.values(paths),
         resources: this.#resources,
         ...this.#logName(),
       });
@@ -151,11 +153,22 @@ class Step {
       const durationMs = performance.now() - this.#startedMs;
       return { kind: "ran", success, attempt, durationMs, ...(stands ? { stands } : {}) };
     } catch (error) {
+      if (error instanceof LostInput) {
+        this.#warnOfInput(error.input, error.how);
+        return this.#inputLost([error.success.output], error.input, error.how);
+      }
       const failure = engineFailure(error);
       if (failure === undefined || (error instanceof AlamodeError && error.code === "lease-lost"))
         throw error;
       return this.#fail(failure);
     }
+  }
+
+  #prepare(store: Store): Promise<Making> {
+    const { stop } = this.#context;
+    const { inputs, execution: name, slot } = this.#request;
+    const request = { name, output: madeOutput(this.#request), top: topOf(slot) };
+    return prepareMaking(store, inputs, this.#context, request, stop);
   }
 
   /** Before an output is remade, nothing that its dead maker started may still be at work on it. */
@@ -176,20 +189,28 @@ class Step {
 
   /** Promise 10, before: inputs that are not as they were committed are not read. All of them are looked at. */
   async #lostInput(): Promise<StepOutcome | undefined> {
-    const { inputs, task } = this.#request;
+    const { inputs } = this.#request;
     const outputs = new Set<OutputId>();
-    let failure: Failure | undefined;
+    let first: { readonly name: string; readonly found: string } | undefined;
     for (const [name, success] of Object.entries(inputs)) {
       if (outputs.has(success.output)) continue;
       const found = await this.#context.checks.before(success);
       if (found === undefined) continue;
       outputs.add(success.output);
-      failure ??= { kind: "input-damaged", message: `its input "${name}" ${found}` };
-      this.#context.warn("input-lost", `its input "${name}" ${found}, so that is made again first`, task);
+      first ??= { name, found };
+      this.#warnOfInput(name, found);
     }
-    if (failure === undefined) return undefined;
-    await this.#fail(failure);
-    return { kind: "input-lost", outputs: [...outputs] };
+    return first && this.#inputLost([...outputs], first.name, first.found);
+  }
+
+  async #inputLost(outputs: readonly OutputId[], name: string, how: string): Promise<StepOutcome> {
+    await this.#fail({ kind: "input-damaged", message: `its input "${name}" ${how}` });
+    return { kind: "input-lost", outputs };
+  }
+
+  #warnOfInput(name: string, how: string): void {
+    const message = `its input "${name}" ${how}, so that is made again first`;
+    this.#context.warn("input-lost", message, this.#request.task);
   }
 
   /** Promise 10, after: what it changed is marked, whatever else it did. */
@@ -242,9 +263,9 @@ class Step {
 
   /** Moves the scratch folder to where people can look at it. Returns where; undefined if that was not possible. */
   async #keepScratch(): Promise<string | undefined> {
-    const { record, store } = this.#context;
+    const { record, stores } = this.#context;
     const { slot, execution } = this.#request;
-    const folder = join(store.scratchDir, "failed", execution);
+    const folder = join(stores.main.scratchDir, "failed", execution);
     try {
       keepSlot(slot, folder);
       for (const old of (await record.keptScratch(madeOutput(this.#request))).slice(KEPT_SCRATCH - 1)) {
@@ -259,12 +280,12 @@ class Step {
 }
 
 /** A failure in the run that this one waited for, as its own: how often it is tried again is this run's to say. */
-function failedThere(
-  store: Store,
+async function failedThere(
+  stores: Stores,
   { failure, log, scratch, run, ...execution }: Execution,
   { attempt, options }: StepRequest,
-): TaskFailure {
-  const path = log === undefined ? undefined : join(store.logDir, log);
+): Promise<TaskFailure> {
+  const path = log === undefined ? undefined : await stores.main.log(log);
   return {
     ...(failure ?? { kind: "exit", message: "failed" }),
     logTail: path === undefined ? [] : lastLines(path, TAIL_LINES),

@@ -2,7 +2,7 @@
 // the run ends. They are ended, and everything committed since their step began is hashed again.
 import type { OutputId } from "../plan/types.ts";
 import type { RecordDb, Success } from "../record/types.ts";
-import type { Store } from "../store/types.ts";
+import type { Stores } from "../store/stores.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
 import type { Executor } from "./executors/types.ts";
 
@@ -19,10 +19,10 @@ export async function endStrays(
   made: readonly Made[],
   {
     executor,
-    store,
+    stores,
     record,
     emit,
-  }: { executor: Executor; store: Store; record: RecordDb; emit: (event: RunEvent) => void },
+  }: { executor: Executor; stores: Stores; record: RecordDb; emit: (event: RunEvent) => void },
 ): Promise<{ readonly task: string; readonly output: OutputId; readonly failure: TaskFailure }[]> {
   const strays = await executor.endStrays(run);
   if (strays.length === 0) return [];
@@ -43,8 +43,7 @@ export async function endStrays(
   for (const { task, success } of made) {
     // What does not stand any more is known already: a task damaged it, say, which is told as that.
     if (standing.get(success.output)?.id !== success.id) continue;
-    if (success.madeAt < since || (await store.rehash(success.location))?.digest === success.treeDigest)
-      continue;
+    if (success.madeAt < since || (await stores.rehash(success))?.digest === success.treeDigest) continue;
     await record.mark(success.id, "damaged");
     const failure: TaskFailure = {
       kind: "left-process",

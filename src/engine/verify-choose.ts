@@ -3,7 +3,7 @@ import { randomBytes } from "node:crypto";
 import { graphOf } from "../plan/graph.ts";
 import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
 import type { RecordDb, Success } from "../record/types.ts";
-import type { Store } from "../store/types.ts";
+import type { Stores } from "../store/stores.ts";
 import { expansionOutput, MAX_DEPTH, readExpansion } from "./expansion.ts";
 import { sampleOf } from "./verify-sample.ts";
 
@@ -28,7 +28,7 @@ export interface Choice {
 
 export interface ChoiceOptions {
   readonly record: RecordDb;
-  readonly store: Store;
+  readonly stores: Stores;
   /** Names of tasks; by default all that are done. Those that are not are chosen only if named, and no sample is drawn. */
   readonly tasks?: readonly string[];
   readonly share?: number;
@@ -37,7 +37,7 @@ export interface ChoiceOptions {
 
 /** Each output once, under its first name. Throws `unknown-task`. */
 export async function choose(plan: Plan, options: ChoiceOptions): Promise<Choice> {
-  const { record, store, tasks, share, seed } = options;
+  const { record, stores, tasks, share, seed } = options;
   const seen = new Set<OutputId>();
   const named = await candidatesOf(plan, tasks, "");
   const all = [...named];
@@ -75,7 +75,8 @@ export async function choose(plan: Plan, options: ChoiceOptions): Promise<Choice
   async function addWritten(candidates: readonly Chosen[], depth: number): Promise<void> {
     const expanders = candidates.filter(({ plan, name }) => isExpander(plan.tasks[name]!));
     for (const { task, success } of depth > MAX_DEPTH ? [] : await thoseDone(expanders)) {
-      const written = await readExpansion(await store.stage(success!.location), new Set(), store);
+      using staged = await stores.stage(success!);
+      const written = await readExpansion(staged.path, new Set(), stores.main);
       const below = await candidatesOf(written.plan, undefined, `${task}/`);
       for (const one of below) all.push(one);
       await addWritten(below, depth + 1);
@@ -86,7 +87,7 @@ export async function choose(plan: Plan, options: ChoiceOptions): Promise<Choice
     const made = candidates.filter(
       ({ plan, name, success }) => success !== undefined && !isData(plan.tasks[name]!),
     );
-    const there = await store.present(made.map(({ success }) => success!.location));
+    const there = await stores.present(made.map(({ success }) => success!));
     return made.filter((_, i) => there[i]);
   }
 }

@@ -2,7 +2,7 @@
 // history which of its successes have those bytes.
 import type { OutputId, PlanTask } from "../plan/types.ts";
 import type { Execution, RecordDb, Success } from "../record/types.ts";
-import type { Store } from "../store/types.ts";
+import type { Stores } from "../store/stores.ts";
 import { type FactSource, trusted } from "./facts.ts";
 import type { InputChecks } from "./input-checks.ts";
 
@@ -47,7 +47,7 @@ async function firstIntact(
     const fact = await trusted(success, source);
     if (fact.kind === "done") {
       if ((await source.checks.before(success)) === undefined) return success;
-    } else if (fact.kind !== "none" && success.store === source.store.id) {
+    } else if (fact.kind !== "none" && (await source.stores.find(success.store)) !== undefined) {
       await source.record.mark(success.id, fact.kind);
     }
   }
@@ -57,15 +57,14 @@ async function firstIntact(
 /** Why an output has no success whose bytes are there, in words. */
 export async function whyNotDone(
   output: OutputId,
-  { record, store }: { readonly record: RecordDb; readonly store: Store },
+  { record, stores }: { readonly record: RecordDb; readonly stores: Stores },
 ): Promise<string> {
   const [last] = await record.history(output);
-  switch (last?.state) {
-    case undefined:
-      return "it is not made";
+  if (last === undefined) return "it is not made";
+  switch (last.state) {
     case "damaged":
       return "its bytes were changed since it was made";
     default:
-      return last?.store === store.id ? "its bytes are gone" : "it is in another store";
+      return (await stores.find(last.store)) === undefined ? "it is in another store" : "its bytes are gone";
   }
 }

@@ -4,8 +4,9 @@ import { AlamodeError } from "../errors.ts";
 import type { PlanTask } from "../plan/types.ts";
 import type { Execution, Failure, Isolation, RecordDb, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
+import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
-import type { SealedTree, Store } from "../store/types.ts";
+import type { SealedTree } from "../store/types.ts";
 import { placeOf } from "../store/walk.ts";
 import { type Command, judgeCommand, performCommand } from "./command.ts";
 import type { TaskFailure } from "./events.ts";
@@ -14,11 +15,12 @@ import { engineFailure } from "./failure.ts";
 import type { Host } from "./host.ts";
 import type { InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
+import { LostInput, prepareMaking } from "./making.ts";
 import type { Runnable, TaskOptions } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
-import { stageStep } from "./staging.ts";
+import { stageStep, topOf } from "./staging.ts";
 import { type Difference, firstDifference, treeDifferences } from "./verify-compare.ts";
 import type { Differences } from "./verify-events.ts";
 import { recordedInputs } from "./verify-inputs.ts";
@@ -33,7 +35,7 @@ export interface AgainContext {
   /** Random; the scratch folder's name and all steps' ALAMODE_STEP begin with it. */
   readonly id: string;
   readonly record: RecordDb;
-  readonly store: Store;
+  readonly stores: Stores;
   readonly executor: Executor;
   readonly host: Host;
   readonly checks: InputChecks;
@@ -92,6 +94,7 @@ export async function runAgain(context: AgainContext, request: AgainRequest): Pr
   try {
     return await attempt.perform();
   } catch (error) {
+    if (error instanceof LostInput) return { kind: "impossible", because: error.message };
     if (error instanceof AlamodeError && CANNOT_BE_STAGED.has(error.code))
       return { kind: "impossible", because: error.message };
     const failure = engineFailure(error);
@@ -121,26 +124,35 @@ class Attempt {
   }
 
   async perform(): Promise<Again> {
-    const { store, id, kill } = this.#context;
+    const { stores, id, stop, kill } = this.#context;
     const { step, slot, runnable, options, passed, success } = this.#request;
     const sandbox = await this.#context.sandboxFor(this.#execution.isolation);
     await clearSlot(slot);
     await removeTree(this.#log.path);
-    await keepSources([runnable], store);
-    const paths: Record<string, string> = Object.create(null);
-    for (const name of Object.keys(this.#inputs))
-      paths[name] = await store.stage(this.#inputs[name]!.location);
+    await keepSources([runnable], stores.main);
+    const making = { name: `${id}-${step}`, output: success.output, top: topOf(slot) };
+    const store = await stores.of(success);
+    await using prepared = await prepareMaking(store, this.#inputs, this.#context, making, stop);
+    const inputs = Object.values(prepared.inputs);
     // The PATH is the one of the time: another one could find other programs.
     const { path } = this.#execution;
     const view = sandbox.view(slot);
-    const staged = await stageStep({ slot, runnable, inputs: paths, store, path, view, passed });
+    const staged = await stageStep({
+      slot,
+      runnable,
+      making: prepared,
+      store: stores.main,
+      path,
+      view,
+      passed,
+    });
     const command: Command = {
       step: `${id}/${step}`,
       runnable,
       options,
       staged,
       sandbox,
-      inputs: Object.values(paths),
+      inputs: [...inputs, ...prepared.reads],
       path,
       slot,
       log: this.#log,
@@ -149,11 +161,11 @@ class Attempt {
     const failure = (await this.#changedInput()) ?? judgeCommand(command, ended);
     if (failure) return this.failed(failure);
 
-    const sealed = await store.seal(staged.top, { inputs: Object.values(paths), needle: id }, kill);
+    const sealed = await prepared.seal({ inputs, needle: id }, kill);
     const durationMs = performance.now() - this.#startedMs;
     if (sealed.digest === success.treeDigest) return { kind: "same", sealed, durationMs };
     const hint = this.#hint(sealed, sandbox);
-    const differences = await this.#differences(sealed);
+    const differences = await this.#differences(sealed, prepared.output === undefined);
     return { kind: "differs", sealed, differences, durationMs, ...(hint === undefined ? {} : { hint }) };
   }
 
@@ -194,14 +206,15 @@ class Attempt {
       : `It was made on ${host}: other programs there may be the reason.`;
   }
 
-  async #differences(sealed: SealedTree): Promise<Differences> {
-    const { record, store, checks, kill } = this.#context;
+  async #differences(sealed: SealedTree, isFiles: boolean): Promise<Differences> {
+    const { record, stores, checks, kill } = this.#context;
     const { success } = this.#request;
     const all = treeDifferences(decodeTree(await record.tree(success.treeDigest)), sealed.tree);
     const shown = all.slice(0, SHOWN_DIFFERENCES);
     // Recorded bytes that are not as they were committed would show a difference of their own.
     const intact = (await checks.before(success)) === undefined;
-    const top = intact ? await store.stage(success.location) : undefined;
+    using staged = intact && isFiles ? await stores.stage(success) : undefined;
+    const top = staged?.path;
     let looked = 0;
     for (const [i, difference] of shown.entries()) {
       if (top === undefined || difference.kind !== "changed" || !difference.content) continue;

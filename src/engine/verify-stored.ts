@@ -2,6 +2,7 @@
 import { AlamodeError } from "../errors.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Success } from "../record/types.ts";
+import { type Stores, storesOf } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
 import type { HashedTree, Store } from "../store/types.ts";
 import type { VerifyResult } from "./verify.ts";
@@ -19,7 +20,8 @@ const PAGE = 1000;
 
 export interface VerifyStoredOptions {
   readonly record: RecordDb;
-  readonly store: Store;
+  /** One store, or all that the project knows. */
+  readonly store: Store | Stores;
   /** Names outputs, and is looked through for what is stale. */
   readonly plan?: Plan;
   /** Tasks of the plan; by default all successes of the record whose bytes are there as far as is known. */
@@ -31,7 +33,8 @@ export interface VerifyStoredOptions {
 /** Verifies what is stored. What is damaged or lost is told in events, and counted. Throws errors of store and record. */
 export async function verifyStored(options: VerifyStoredOptions): Promise<VerifyResult> {
   const startedMs = performance.now();
-  const { record, store, plan, tasks, onEvent: emit = () => {} } = options;
+  const { record, plan, tasks, onEvent: emit = () => {} } = options;
+  const stores = storesOf(options.store);
   const stop = options.signal ?? new AbortController().signal;
   const names = namesIn(plan);
   const counts = { same: 0, differ: 0, failed: 0, impossible: 0, lost: 0, left: 0, stale: 0 };
@@ -47,7 +50,7 @@ export async function verifyStored(options: VerifyStoredOptions): Promise<Verify
   emit({ event: "verify.started", outputs, of: outputs, sizeBytes });
   for (const { task, output } of chosen?.notDone ?? []) {
     counts.impossible++;
-    emit({ event: "verify.impossible", task, output, because: await whyNotDone(output, options) });
+    emit({ event: "verify.impossible", task, output, because: await whyNotDone(output, { record, stores }) });
   }
   const places = Array.from({ length: AT_ONCE }, (_, n) => n);
   await workThrough(all(), places, stop, (success) => verifyOne(success));
@@ -66,7 +69,7 @@ export async function verifyStored(options: VerifyStoredOptions): Promise<Verify
     let found: HashedTree | undefined;
     let because: string | undefined;
     try {
-      found = await store.rehash(location, stop);
+      found = await stores.rehash(success, stop);
     } catch (error) {
       if (stop.aborted) return;
       if (!(error instanceof AlamodeError)) throw error;
@@ -77,7 +80,8 @@ export async function verifyStored(options: VerifyStoredOptions): Promise<Verify
         return emit({ event: "stored.unreadable", ...about, location, because });
       }
     }
-    if (found?.digest !== treeDigest && success.store !== store.id) return; // it is in another store: nothing is known of it here
+    const isKnown = (await stores.find(success.store)) !== undefined;
+    if (found?.digest !== treeDigest && !isKnown) return; // it is in another store: nothing is known of it here
     counts.left--;
     if (found?.digest === treeDigest) {
       counts.same++;
@@ -92,7 +96,10 @@ export async function verifyStored(options: VerifyStoredOptions): Promise<Verify
     await record.mark(id, "damaged");
     const differences =
       found === undefined ? [] : treeDifferences(decodeTree(await record.tree(treeDigest)), found.tree);
-    const path = await store.stage(location).catch(() => undefined); // a link that leads nowhere, say
+    const path = await stores.stage(success).then(
+      (staged) => staged.path,
+      () => undefined, // a link that leads nowhere, say
+    );
     emit({
       event: "stored.damaged",
       ...about,

@@ -8,6 +8,7 @@ import { AlamodeError } from "../errors.ts";
 import type { Plan } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
+import { type Stores, storesOf } from "../store/stores.ts";
 import type { Store } from "../store/types.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
 import { openLocalExecutor } from "./executors/local.ts";
@@ -30,7 +31,8 @@ const TRIM_LOGS_MS = 500;
 
 export interface VerifyOptions {
   readonly record: RecordDb;
-  readonly store: Store;
+  /** One store, or all that the project knows. */
+  readonly store: Store | Stores;
   /** Task names; by default all that are done. Those of plans that these wrote come with them. */
   readonly tasks?: readonly string[];
   /** Only a random share of those that are done: above 0, up to 1. */
@@ -57,10 +59,11 @@ export interface VerifyResult extends VerifyCounts {
  */
 export async function verify(plan: Plan, options: VerifyOptions): Promise<VerifyResult> {
   const startedMs = performance.now();
-  const { record, store, onEvent: emit = () => {} } = options;
+  const { record, onEvent: emit = () => {} } = options;
+  const stores = storesOf(options.store);
   const stop = options.signal ?? new AbortController().signal;
   const sandboxFor = await sandboxes(options.sandbox);
-  const { of, chosen, seed } = await choose(plan, options);
+  const { of, chosen, seed } = await choose(plan, { ...options, stores });
   const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), chosen.length));
   const names = chosen.map(({ task }) => task);
   const estimate = estimateMs(names, await record.durations(names), jobs);
@@ -83,7 +86,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
 
   async function runAll(): Promise<void> {
     const id = randomBytes(8).toString("hex");
-    const folder = join(store.scratchDir, `verify-${id}`);
+    const folder = join(stores.main.scratchDir, `verify-${id}`);
     const executor = openLocalExecutor(id);
     const logs = new Set<CappedLog>();
     const trimmer = setInterval(() => {
@@ -91,16 +94,16 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
     }, TRIM_LOGS_MS).unref();
     let letGo: (() => void) | undefined;
     try {
-      await sweepScratch(record, store);
+      await sweepScratch(record, stores.main);
       const [own, ...slots] = await executor.openSlots(folder, jobs + 1);
       letGo = hold(own!);
       const context: AgainContext = {
         id,
         record,
-        store,
+        stores,
         executor,
         host: thisHost(),
-        checks: new InputChecks(record, store),
+        checks: new InputChecks(record, stores),
         sandboxFor,
         stop,
         kill: options.kill ?? new AbortController().signal,
@@ -140,7 +143,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
     };
     const planTask = plan.tasks[name]!;
     if (isData(planTask)) return impossible("it is data from outside: alamode verify --stored hashes it");
-    if (success === undefined) return impossible(await whyNotDone(output, options));
+    if (success === undefined) return impossible(await whyNotDone(output, { record, stores }));
     let again: Again;
     try {
       const runnable = runnableOf(name, planTask);

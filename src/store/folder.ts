@@ -16,17 +16,20 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Bmap } from "../bencode/types.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
+import { copyTree } from "./copy-tree.ts";
 import { syncFileSystem } from "./file-system-sync.ts";
 import { commitToFolder, locationOf, setAside } from "./folder-commit.ts";
 import { hashTree } from "./hash.ts";
 import { hashInPlace, IN_PLACE, inPlaceTarget, sealInPlace } from "./in-place.ts";
+import { makeOfFiles } from "./making.ts";
 import { probeMoves } from "./probe.ts";
 import { ReceiptFile } from "./receipts.ts";
+import { removeTree } from "./remove.ts";
 import { seal } from "./seal.ts";
 import { KeptSources } from "./sources.ts";
 import { checkStamps } from "./stamps.ts";
@@ -37,12 +40,16 @@ import type {
   CommitOptions,
   HashedTree,
   Location,
+  Making,
+  MakingRequest,
+  Noted,
   Owner,
   SealedTree,
   SealOptions,
+  StagedTree,
   Store,
-  Tree,
 } from "./types.ts";
+import { badOutput } from "./walk.ts";
 
 /**
  * Opens the store in the folder `dir`, which is made where it is missing. Throws `store-unusable` where it is no folder,
@@ -120,6 +127,7 @@ function idOf(root: string): string {
 class FolderStore implements Store {
   readonly url: string;
   readonly id: string;
+  readonly durable = false;
   readonly scratchDir: string;
   readonly logDir: string;
   readonly #root: string;
@@ -178,12 +186,28 @@ class FolderStore implements Store {
     output: OutputId,
     sealed: SealedTree,
     options: CommitOptions,
+    signal?: AbortSignal,
   ): Promise<{ location: Location; stamps: Uint8Array }> {
+    const isElsewhere = !sealed.inPlace && !sealed.path.startsWith(`${this.scratchDir}/`);
+    const incoming = `${this.scratchDir}/incoming-${randomBytes(8).toString("hex")}`;
     try {
-      return await commitToFolder(`${this.#root}/outputs`, output, sealed, options);
+      const near = isElsewhere ? await this.#copyIn(sealed, incoming, signal) : sealed;
+      return await commitToFolder(`${this.#root}/outputs`, output, near, options);
     } catch (error) {
       throw systemError(error, "moving the output to its location", { output });
+    } finally {
+      if (isElsewhere) await removeTree(incoming);
     }
+  }
+
+  /** What was made elsewhere, perhaps on another file system, is copied first, and what was copied is what is hashed. */
+  async #copyIn(sealed: SealedTree, folder: string, signal?: AbortSignal): Promise<SealedTree> {
+    mkdirSync(folder);
+    const path = `${folder}/OUTPUT`;
+    await copyTree(sealed.path, path, signal);
+    const copied = await seal(path, {}, signal);
+    if (copied.digest === sealed.digest) return copied;
+    throw badOutput("", "it changed while it was copied to its store", { facts: { place: sealed.path } });
   }
 
   async view(output: OutputId, location: Location): Promise<void> {
@@ -196,16 +220,30 @@ class FolderStore implements Store {
     }
   }
 
-  async stage(location: Location): Promise<string> {
-    const place = this.#place(location);
-    if (isThere(place)) return inPlaceTarget(place) ?? place;
-    throw new AlamodeError("output-missing", `nothing lies at ${place} any more`, {
+  async prepare({ top, inputs }: MakingRequest, signal?: AbortSignal): Promise<Making> {
+    return makeOfFiles(inputs, signal, (options, end) => seal(top, options, end));
+  }
+
+  async stage(location: Location): Promise<StagedTree> {
+    const path = await this.here(location);
+    if (path !== undefined) return { path, [Symbol.dispose]() {} };
+    throw new AlamodeError("output-missing", `nothing lies at ${this.#place(location)} any more`, {
       facts: { location, store: this.url },
       hint: "Run the pipeline that makes it.",
     });
   }
 
-  check(location: Location, tree: Tree, stamps: Uint8Array): Promise<Check> {
+  async here(location: Location): Promise<string | undefined> {
+    const place = this.#place(location);
+    return isThere(place) ? (inPlaceTarget(place) ?? place) : undefined;
+  }
+
+  place(location: Location): string {
+    const place = this.#place(location);
+    return inPlaceTarget(place) ?? place;
+  }
+
+  check(location: Location, { tree, stamps }: Noted): Promise<Check> {
     return this.#told("checking an output", location, (place) => {
       const target = inPlaceTarget(place);
       return checkStamps(target ?? place, tree, stamps, new Turn(), { modes: target === undefined });
@@ -238,6 +276,14 @@ class FolderStore implements Store {
 
   async derived(name: string): Promise<string | undefined> {
     return this.#sources.findDerived(name);
+  }
+
+  /** Logs are written where everybody who uses the store finds them. */
+  async keepLog(): Promise<void> {}
+
+  async log(name: string): Promise<string | undefined> {
+    const path = join(this.logDir, name);
+    return existsSync(path) ? path : undefined;
   }
 
   async appendReceipt(run: string, note: Bmap): Promise<void> {

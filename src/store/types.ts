@@ -58,11 +58,58 @@ export interface CommitOptions {
   readonly mayMoveAside: boolean;
 }
 
-/** What was found when a location was compared with what was noted at its commit. */
+/** What is known of a tree since its commit, for `check`. */
+export interface Noted {
+  readonly digest: TreeDigest;
+  readonly tree: Tree;
+  readonly stamps: Uint8Array;
+}
+
+/** What was found when a location, or the copy of it that is read, was compared with what was noted at its commit. */
 export type Check =
   | { readonly kind: "intact" }
   | { readonly kind: "missing" }
-  | { readonly kind: "damaged"; readonly path: string; readonly how: string };
+  /** `copy`: only what was fetched to this machine is damaged, and is fetched anew when it is staged again. */
+  | { readonly kind: "damaged"; readonly path: string; readonly how: string; readonly copy?: true };
+
+/** A tree that can be read on this machine, until it is let go of. */
+export interface StagedTree extends Disposable {
+  /** Absolute path of the file or folder; nothing in it may be changed. */
+  readonly path: string;
+}
+
+/** A success that a step reads, wherever it lies. */
+export interface MakingInput {
+  readonly store: Store;
+  readonly location: Location;
+  readonly digest: TreeDigest;
+  /** Makes it readable here, as files. Throws as `Store.stage` does. */
+  stage(signal?: AbortSignal): Promise<StagedTree>;
+}
+
+export interface MakingRequest {
+  /** The execution's name, or another that no step has at the same time. */
+  readonly name: string;
+  readonly output: OutputId;
+  /** Where the output is to be made, if it is made of files: an absolute path in the scratch area. */
+  readonly top: string;
+  /** By dependency name. */
+  readonly inputs: Readonly<Record<string, MakingInput>>;
+}
+
+/** A step's surroundings, as the store of its output wants them. To be disposed of however the step ends. */
+export interface Making extends AsyncDisposable {
+  /** What $OUTPUT says, where the output is not made at a path but under a name. */
+  readonly output?: string;
+  /** Variables by which the command gets at it. They may hold secrets: given to the command, and never shown or recorded. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Dependency name → absolute path that `inputs/<name>` is to lead to. */
+  readonly inputs: Readonly<Record<string, string>>;
+  /** Absolute paths besides that the command must be able to read and connect to from within a sandbox. */
+  readonly reads: readonly string[];
+  /** Closes what was made to further changes, and hashes it. Throws `bad-output` with what and where. */
+  seal(options: SealOptions, signal?: AbortSignal): Promise<SealedTree>;
+}
 
 /** A record, as a store knows it. */
 export interface Owner {
@@ -70,24 +117,34 @@ export interface Owner {
   readonly url: string;
 }
 
-/** Every driver passes `storeContract` (test/store/contract.ts). */
+/**
+ * Every driver passes `storeContract` (test/store/contract.ts). What goes over a network is repeated within bounds; what fails
+ * after that throws `store-unreachable`, which is transient. Why it is shaped so: docs/decisions/022-stores.md
+ */
 export interface Store {
   /** Shown in messages, so never holds credentials. */
   readonly url: string;
   /** Names the store in records. Stays the same wherever the store is moved to. */
   readonly id: string;
   /**
+   * Whether what is committed outlasts a loss of power here at once. Where not, it is settled by `sync`, and hashed again before
+   * it is used if that never came.
+   */
+  readonly durable: boolean;
+  /**
    * The record whose successes lie here, by id and URL, and whose runs alone may move aside what no success of theirs names.
    * Undefined for a new store.
    */
   owner(): Promise<Owner | undefined>;
   setOwner(owner: Owner): Promise<void>;
-  /** Absolute folder for steps in flight, on the file system that `commit` moves from. */
+  /** Absolute folder on this machine for steps in flight. */
   readonly scratchDir: string;
-  /** Absolute folder of the executions' logs. */
+  /** Absolute folder on this machine of the executions' logs. */
   readonly logDir: string;
-  /** Which of these locations exist, in input order. One round trip for many. Looks only at the top. */
+  /** Which of these locations exist, in input order. Few round trips for many. Looks only at the top. */
   present(locations: readonly Location[]): Promise<boolean[]>;
+  /** Gets ready for a step whose output goes to this store. Throws as the inputs' `stage` does. */
+  prepare(request: MakingRequest, signal?: AbortSignal): Promise<Making>;
   /** Hashes the tree at `path` and makes it read-only. Throws `bad-output` with what and where. */
   seal(path: string, options: SealOptions, signal?: AbortSignal): Promise<SealedTree>;
   /**
@@ -100,23 +157,35 @@ export interface Store {
     signal?: AbortSignal,
   ): Promise<SealedTree>;
   /**
-   * Moves a sealed tree to its location, exclusively: all of it, or nothing, and never over another tree. A location that
-   * is taken gives the one suffixed with the digest; one that already holds this very tree there is taken as it is.
+   * Takes a sealed tree in, from wherever it lies, exclusively: all of it at its location, or nothing, and never over another
+   * tree. A location that is taken gives the one suffixed with the digest; one that already holds this very tree there is taken as
+   * it is. What lay at the sealed path may be gone then.
    */
   commit(
     output: OutputId,
     sealed: SealedTree,
     options: CommitOptions,
+    signal?: AbortSignal,
   ): Promise<{ location: Location; stamps: Uint8Array }>;
   /**
    * Lets people find the tree at `location` under another output's name too. Only where nothing lies, and no success rests on
    * it: whether it could be made does not matter.
    */
   view(output: OutputId, location: Location): Promise<void>;
-  /** An absolute path at which the tree can be read. Throws `output-missing`. */
-  stage(location: Location): Promise<string>;
-  /** Compares sizes and times with `stamps` (and so notices additions and removals); reads no content. */
-  check(location: Location, tree: Tree, stamps: Uint8Array): Promise<Check>;
+  /**
+   * Makes the tree at a location readable on this machine, as files. What has to be fetched for that is held against `digest`.
+   * Throws `output-missing`, `output-damaged`.
+   */
+  stage(location: Location, digest: TreeDigest, signal?: AbortSignal): Promise<StagedTree>;
+  /** Absolute path at which the tree can be read on this machine right now; undefined where it is gone, or would have to be fetched. */
+  here(location: Location, digest: TreeDigest): Promise<string | undefined>;
+  /** Where people find it, whether it is there or not: an absolute path, or a URL without credentials. */
+  place(location: Location): string;
+  /**
+   * Compares what is read with what was noted, by sizes and times (and so notices additions and removals); reads no content. Of
+   * a tree that is fetched to be read, the copy is compared while it is staged, else only whether it exists.
+   */
+  check(location: Location, noted: Noted): Promise<Check>;
   /** Reads and hashes what lies at the location. Undefined where nothing lies. */
   rehash(location: Location, signal?: AbortSignal): Promise<HashedTree | undefined>;
   /** Moves what lies at a location aside within its folder and returns where to; undefined where nothing lay. */
@@ -132,7 +201,11 @@ export interface Store {
   keepDerived(name: string, content: Uint8Array): Promise<void>;
   /** Absolute path of what is kept under that name, or undefined. */
   derived(name: string): Promise<string | undefined>;
-  /** Appends one note to `receipts/<run>`, with its number under `n`; framed as docs/FORMAT.md says. All of it, or none. */
+  /** Lets others who use the store read the log of that name in `logDir`, which is finished. */
+  keepLog(name: string): Promise<void>;
+  /** Absolute path of the log of that name, wherever it was written; undefined where there is none. */
+  log(name: string): Promise<string | undefined>;
+  /** Adds one note to the run's receipts, with its number under `n`; framed as docs/FORMAT.md says. All of it, or none. */
   appendReceipt(run: string, note: Bmap): Promise<void>;
   /** Returns when everything written so far is on stable storage (a file-system sync). */
   sync(): Promise<void>;

@@ -35,6 +35,7 @@ async function load(folder: string) {
     settings: await loadSettings(folder),
     options: {},
     flags: "",
+    store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
     recordFile: join(folder, ".alamode/record.db"),
   });

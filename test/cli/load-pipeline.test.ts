@@ -26,6 +26,7 @@ function load(folder: string, file?: string): Promise<Pipeline> {
     settings: {},
     options: {},
     flags: "",
+    store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
     recordFile: join(folder, ".alamode/record.db"),
   };

@@ -70,6 +70,7 @@ test("flags win over the environment, that over the settings, and those over .al
   const record = join(folder, ".alamode/record.db");
   assert.deepEqual(locate({ cwd }), {
     project: folder,
+    store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
     recordFile: record,
   });

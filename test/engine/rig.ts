@@ -17,6 +17,7 @@ import { openSqliteRecord } from "../../src/record/sqlite.ts";
 import type { RecordDb } from "../../src/record/types.ts";
 import { openFolderStore } from "../../src/store/folder.ts";
 import { removeTree } from "../../src/store/remove.ts";
+import { Stores } from "../../src/store/stores.ts";
 import type { Store } from "../../src/store/types.ts";
 
 export type EventOf<Name extends RunEvent["event"]> = Extract<RunEvent, { event: Name }>;
@@ -65,7 +66,7 @@ export async function openRig(
   });
   const place = async (plan: Plan, task: string) => {
     const { output } = plan.tasks[task]!;
-    return store.stage((await record.successes([output])).get(output)!.location);
+    return (await new Stores(store).stage((await record.successes([output])).get(output)!)).path;
   };
   return {
     dir,

@@ -210,7 +210,7 @@ test("a second tree, which does not stand for its output, is hashed too: it may 
   await rig.run(random);
   await rig.run(random, { force: ["random"] });
   const other = (await rig.record.history(outputOf(random, "random"))).find(({ state }) => state === "other");
-  flipBit(await rig.store.stage(other!.location));
+  flipBit((await rig.store.stage(other!.location, other!.treeDigest)).path);
   const told = await stored(rig);
   assert.deepEqual({ same: told.same, differ: told.differ }, { same: 1, differ: 1 });
   assert.equal(told.of("stored.damaged")[0]?.location, other!.location);

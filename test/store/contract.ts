@@ -4,9 +4,11 @@ import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { test } from "node:test";
 import type { AlamodeError } from "../../src/errors.ts";
-import type { Location, SealedTree, Store } from "../../src/store/types.ts";
+import type { Location, SealedTree, Store, TreeDigest } from "../../src/store/types.ts";
 import { build, outputId, scratch, type Thing } from "./scratch.ts";
 
+/** The digest of no tree. */
+const noTree = "0".repeat(64) as TreeDigest;
 const nothingTaken = { taken: [], mayMoveAside: false };
 
 /** `open` gives a fresh store that may use the folder `dir`, or the one opened there before. */
@@ -32,12 +34,12 @@ export function storeContract(name: string, open: (dir: string) => Promise<Store
     };
     const sealed = await sealedFrom(store, things);
     const { location, stamps } = await store.commit(outputId("a"), sealed, nothingTaken);
-    const path = await store.stage(location);
+    const { path } = await store.stage(location, sealed.digest);
     assert.equal(readFileSync(`${path}/to-b`, "utf8"), "two");
     assert.deepEqual(readdirSync(`${path}/sub/empty`), []);
     assert.equal(statSync(`${path}/tool`).mode & 0o777, 0o555);
     assert.equal(statSync(`${path}/a.txt`).mode & 0o777, 0o444);
-    assert.deepEqual(await store.check(location, sealed.tree, stamps), { kind: "intact" });
+    assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "intact" });
     assert.equal((await store.rehash(location))?.digest, sealed.digest);
   });
 
@@ -49,10 +51,10 @@ export function storeContract(name: string, open: (dir: string) => Promise<Store
     ] as const) {
       const sealed = await store.seal(lone(store, digit, content), {});
       const { location, stamps } = await store.commit(outputId(digit), sealed, nothingTaken);
-      const path = await store.stage(location);
+      const { path } = await store.stage(location, sealed.digest);
       if (content === null) assert.deepEqual(readdirSync(path), []);
       else assert.equal(readFileSync(path, "utf8"), content);
-      assert.deepEqual(await store.check(location, sealed.tree, stamps), { kind: "intact" });
+      assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "intact" });
       assert.equal((await store.rehash(location))?.digest, sealed.digest);
     }
   });
@@ -62,22 +64,23 @@ export function storeContract(name: string, open: (dir: string) => Promise<Store
     assert.deepEqual(await store.present([nowhere]), [false]);
     assert.equal(await store.rehash(nowhere), undefined);
     assert.equal(await store.moveAside(nowhere), undefined);
-    await assert.rejects(store.stage(nowhere), { code: "output-missing" });
+    await assert.rejects(store.stage(nowhere, noTree), { code: "output-missing" });
     const sealed = await sealedFrom(store, { a: "1" });
-    assert.deepEqual(await store.check(nowhere, sealed.tree, sealed.stamps), { kind: "missing" });
+    assert.deepEqual(await store.check(nowhere, { ...sealed, stamps: sealed.stamps }), { kind: "missing" });
     const { location } = await store.commit(outputId("b"), sealed, nothingTaken);
     assert.deepEqual(await store.present([nowhere, location, nowhere]), [false, true, false]);
   });
 
   inStore("a second, different tree of an output goes beside the first", async (store) => {
-    const first = await store.commit(outputId("a"), await sealedFrom(store, { a: "1" }), nothingTaken);
+    const sealedFirst = await sealedFrom(store, { a: "1" });
+    const first = await store.commit(outputId("a"), sealedFirst, nothingTaken);
     const taken = { taken: [first.location], mayMoveAside: true };
     const sealed = await sealedFrom(store, { a: "2" }, "second");
     const second = await store.commit(outputId("a"), sealed, taken);
     assert.notEqual(second.location, first.location);
     assert.ok(second.location.endsWith(`.${sealed.digest.slice(0, 16)}`), second.location);
-    assert.equal(readFileSync(`${await store.stage(first.location)}/a`, "utf8"), "1");
-    assert.equal(readFileSync(`${await store.stage(second.location)}/a`, "utf8"), "2");
+    assert.equal(await read(store, first.location, sealedFirst), "1");
+    assert.equal(await read(store, second.location, sealed), "2");
   });
 
   inStore("a tree that lies at its suffixed location already is taken as it is", async (store) => {
@@ -99,10 +102,10 @@ export function storeContract(name: string, open: (dir: string) => Promise<Store
       const second = await commit(`${digit}2`);
       assert.equal(second.location, first.location);
       // Both makers' stamps hold: nothing of the first was touched.
-      assert.deepEqual(await store.check(first.location, first.sealed.tree, first.stamps), {
+      assert.deepEqual(await store.check(first.location, { ...first.sealed, stamps: first.stamps }), {
         kind: "intact",
       });
-      assert.deepEqual(await store.check(second.location, second.sealed.tree, second.stamps), {
+      assert.deepEqual(await store.check(second.location, { ...second.sealed, stamps: second.stamps }), {
         kind: "intact",
       });
     }
@@ -127,7 +130,7 @@ export function storeContract(name: string, open: (dir: string) => Promise<Store
 
   inStore("a location that leads elsewhere is refused", async (store) => {
     for (const location of ["../../etc", "aa/../../x", "/etc", ""] as Location[]) {
-      await assert.rejects(store.stage(location), { code: "bad-location" });
+      await assert.rejects(store.stage(location, noTree), { code: "bad-location" });
     }
   });
 
@@ -199,6 +202,12 @@ function lone(store: Store, slot: string, content: string | null): string {
   mkdirSync(`${store.scratchDir}/${slot}`, { recursive: true });
   writeFileSync(`${store.scratchDir}/${slot}/OUTPUT`, content);
   return `${store.scratchDir}/${slot}/OUTPUT`;
+}
+
+/** Text of the file `a` of a tree. */
+async function read(store: Store, location: Location, { digest }: SealedTree): Promise<string> {
+  using staged = await store.stage(location, digest);
+  return readFileSync(`${staged.path}/a`, "utf8");
 }
 
 function sealedFrom(

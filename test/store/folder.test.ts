@@ -194,9 +194,9 @@ test("the check tells each kind of change, and by name", async (t) => {
     const { location, stamps } = await store.commit(outputA, tree, underLease);
     const top = `${dir}/outputs/${location}`;
     execFileSync("chmod", ["-R", "u+w", top]);
-    assert.deepEqual(await store.check(location, tree.tree, stamps), { kind: "intact" });
+    assert.deepEqual(await store.check(location, { ...tree, stamps }), { kind: "intact" });
     change(top);
-    const check = await store.check(location, tree.tree, stamps);
+    const check = await store.check(location, { ...tree, stamps });
     assert.ok(check.kind === "damaged", path);
     assert.equal(check.path, path);
     assert.match(check.how, how);
@@ -210,16 +210,16 @@ test("the check tells what was replaced by another kind of thing", async (t) => 
   const top = `${dir}/outputs/${location}`;
   renameSync(top, `${top}.was`);
   symlinkSync(`${top}.was`, top);
-  assert.deepEqual(await store.check(location, tree.tree, stamps), {
+  assert.deepEqual(await store.check(location, { ...tree, stamps }), {
     kind: "damaged",
     path: "",
     how: "was a folder and is a link now",
   });
   rmSync(top);
   writeFileSync(top, "");
-  assert.equal((await store.check(location, tree.tree, stamps)).kind, "damaged");
+  assert.equal((await store.check(location, { ...tree, stamps })).kind, "damaged");
   rmSync(top);
-  assert.equal((await store.check(location, tree.tree, stamps)).kind, "missing");
+  assert.equal((await store.check(location, { ...tree, stamps })).kind, "missing");
 });
 
 test("a kept source that was cut short is kept again", async (t) => {

@@ -46,11 +46,11 @@ test("a tree in place is the tree that a copy of it would be, whatever its modes
 
   const { location, stamps } = await store.commit(output, sealed, underLease);
   assert.equal(location, `ab/${output}.${sealed.digest.slice(0, 16)}.place`);
-  assert.equal(await store.stage(location), data);
+  assert.equal((await store.stage(location, sealed.digest)).path, data);
   assert.deepEqual(await store.present([location]), [true]);
-  assert.deepEqual(await store.check(location, sealed.tree, stamps), { kind: "intact" });
+  assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "intact" });
   chmodSync(join(data, "a"), 0o644);
-  assert.deepEqual(await store.check(location, sealed.tree, stamps), { kind: "intact" });
+  assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "intact" });
   assert.equal((await store.rehash(location))!.digest, plain.digest);
 });
 
@@ -59,25 +59,25 @@ test("an edit, an added file and a lost folder are seen", async (t) => {
   const sealed = await store.sealInPlace(data, digests);
   const { location, stamps } = await store.commit(output, sealed, underLease);
   writeFileSync(join(data, "sub/b"), "more");
-  const edited = await store.check(location, sealed.tree, stamps);
+  const edited = await store.check(location, { ...sealed, stamps });
   assert.deepEqual([edited.kind, edited.kind === "damaged" && edited.path], ["damaged", "sub/b"]);
   writeFileSync(join(data, "c"), "new");
-  const added = await store.check(location, sealed.tree, stamps);
+  const added = await store.check(location, { ...sealed, stamps });
   assert.deepEqual([added.kind, added.kind === "damaged" && added.path], ["damaged", "c"]);
   assert.notEqual((await store.rehash(location))!.digest, sealed.digest);
   renameSync(data, `${data}.away`);
-  assert.deepEqual(await store.check(location, sealed.tree, stamps), { kind: "missing" });
+  assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "missing" });
   assert.deepEqual(await store.present([location]), [false]);
   assert.equal(await store.rehash(location), undefined);
-  await assert.rejects(store.stage(location), { code: "output-missing" });
+  await assert.rejects(store.stage(location, sealed.digest), { code: "output-missing" });
 });
 
 test("a lone file can stay in place; links cannot", async (t) => {
   const { store, data } = await fresh(t);
   const sealed = await store.sealInPlace(join(data, "a"), digests);
   const { location, stamps } = await store.commit(output, sealed, underLease);
-  assert.equal(readFileSync(await store.stage(location), "utf8"), "one");
-  assert.deepEqual(await store.check(location, sealed.tree, stamps), { kind: "intact" });
+  assert.equal(readFileSync((await store.stage(location, sealed.digest)).path, "utf8"), "one");
+  assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "intact" });
   symlinkSync("../a", join(data, "sub/link"));
   await assert.rejects(store.sealInPlace(data, digests), { code: "bad-output", message: /sub\/link/ });
 });
@@ -91,7 +91,7 @@ test("what has moved is found at its new place; what lies at the location otherw
   const moved = await store.sealInPlace(`${data}.moved`, digests);
   const second = await store.commit(output, moved, underLease);
   assert.equal(second.location, first.location);
-  assert.equal(await store.stage(second.location), `${data}.moved`);
+  assert.equal((await store.stage(second.location, moved.digest)).path, `${data}.moved`);
 
   const other = "cd".repeat(32) as OutputId;
   mkdirSync(join(outputs, "cd", `${other}.${moved.digest.slice(0, 16)}.place`), { recursive: true });

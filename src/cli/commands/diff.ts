@@ -39,7 +39,7 @@ async function spelled(found: PlanDiff, context: Context): Promise<PlanDiff> {
   const isModule = ({ changes }: PlanDiff["changed"][number]) =>
     changes.some(({ path }) => path[0] === "module");
   if (!found.changed.some(isModule)) return found;
-  const store = existsSync(context.storeDir) ? await openStore(context.storeDir) : undefined;
+  const store = existsSync(context.storeDir) ? await openStore(context) : undefined;
   try {
     const read = store === undefined ? async () => undefined : sourceReader(store);
     const changed = found.changed.map(async (one) => ({

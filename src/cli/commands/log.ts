@@ -37,7 +37,8 @@ export async function logCommand(what: string, options: LogFlags): Promise<numbe
       tell(new AlamodeError("no-log", why), false);
       return EXIT.failed;
     }
-    const path = join(store.logDir, execution.log ?? `${execution.id}.log`);
+    const file = execution.log ?? `${execution.id}.log`;
+    const path = (await store.main.log(file)) ?? join(store.main.logDir, file); // where a running one will write it
     if (options.follow && (await isRunning(record, execution))) await follow(record, execution, path);
     else if (existsSync(path)) await pipe(createReadStream(path), process.stdout, { end: false });
     else process.stderr.write(`${name} printed nothing${tookText(execution)}\n`);

@@ -28,7 +28,7 @@ export async function planCommand(options: PlanFlags): Promise<number> {
     process.stdout.write(options.json ? `${jsonDocument(plan)}\n` : `${pp(plan).trimEnd()}\n`);
     return EXIT.done;
   }
-  const store = await openStore(context.storeDir);
+  const store = await openStore(context);
   try {
     for (const { sha256, file } of sourcesOf(plan)) {
       if (file !== undefined) await store.keepSource(sha256, file);

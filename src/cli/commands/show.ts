@@ -6,7 +6,7 @@ import { valueText } from "../../plan/change-text.ts";
 import { s3DigestText } from "../../plan/source-s3.ts";
 import type { OutputId } from "../../plan/types.ts";
 import type { Execution, RecordDb, Run, Success } from "../../record/types.ts";
-import type { Store } from "../../store/types.ts";
+import type { Stores } from "../../store/stores.ts";
 import { type CommonOptions, type Context, contextOf, type Opened, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { bytes, count, date, duration, herePath, longId, pad, shortId, table, visible } from "../format.ts";
@@ -128,8 +128,8 @@ async function madeText(
 }
 
 /** `tree 566a13d4 (23 Nov 09:14), still in the store` */
-async function beforeText(store: Store, before: Success, now: number): Promise<string> {
-  const [there] = await store.present([before.location]);
+async function beforeText(store: Stores, before: Success, now: number): Promise<string> {
+  const [there] = await store.present([before]);
   return `tree ${shortId(before.treeDigest)} (${date(before.madeAt, now)}), ${there ? "still in the store" : before.state}`;
 }
 

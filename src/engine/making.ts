@@ -1,0 +1,61 @@
+// Gets a step ready in the store that its output goes to, from inputs that may lie in others.
+import { AlamodeError } from "../errors.ts";
+import type { RecordDb, Success } from "../record/types.ts";
+import type { Stores } from "../store/stores.ts";
+import type { Making, MakingInput, MakingRequest, Store } from "../store/types.ts";
+
+/** An input whose bytes turned out to be gone, or others, when they were to be read. Its success is marked. */
+export class LostInput extends Error {
+  readonly input: string;
+  readonly success: Success;
+  /** In words, after the input's name. */
+  readonly how: string;
+
+  constructor(input: string, success: Success, how: string) {
+    super(`input "${input}" ${how}`);
+    this.input = input;
+    this.success = success;
+    this.how = how;
+  }
+}
+
+/** Throws `LostInput`, and as `Store.prepare` does. */
+export async function prepareMaking(
+  store: Store,
+  inputs: Readonly<Record<string, Success>>,
+  { record, stores }: { readonly record: RecordDb; readonly stores: Stores },
+  request: Omit<MakingRequest, "inputs">,
+  signal?: AbortSignal,
+): Promise<Making> {
+  const made: Record<string, MakingInput> = Object.create(null);
+  for (const [name, success] of Object.entries(inputs)) {
+    const { location, treeDigest: digest } = success;
+    const from = await stores.of(success);
+    made[name] = {
+      store: from,
+      location,
+      digest,
+      async stage(off) {
+        try {
+          return await from.stage(location, digest, off);
+        } catch (error) {
+          throw await lost(name, success, record, error);
+        }
+      },
+    };
+  }
+  return store.prepare({ ...request, inputs: made }, signal);
+}
+
+async function lost(name: string, success: Success, record: RecordDb, error: unknown): Promise<unknown> {
+  if (!(error instanceof AlamodeError)) return error;
+  if (error.code === "output-missing") {
+    await record.mark(success.id, "lost");
+    return new LostInput(name, success, "is no longer there");
+  }
+  if (error.code === "output-damaged") {
+    await record.mark(success.id, "damaged");
+    return new LostInput(name, success, "has other bytes in the store than were made");
+  }
+  return error;
+}

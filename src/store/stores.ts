@@ -1,0 +1,137 @@
+// The stores of one project: outputs lie in several, and each success says in which. One of them, the main one, also has the
+// logs and sources of all, and its scratch area is where steps work.
+import { AlamodeError } from "../errors.ts";
+import type { Check, HashedTree, Location, Noted, StagedTree, Store, TreeDigest } from "./types.ts";
+
+/** Where a success lies. */
+export interface Placed {
+  /** Id of the store. */
+  readonly store: string;
+  readonly location: Location;
+  readonly treeDigest: TreeDigest;
+}
+
+/** How the other stores of a project are come by. */
+export interface OtherStores {
+  /** Names under which the project has others; all are looked through for a store that a success names. */
+  readonly names: readonly string[];
+  /** Opens the one of that name, or at that URL. Throws `unknown-store`, and why it cannot be opened. */
+  open(nameOrUrl: string): Promise<Store>;
+}
+
+const NO_OTHERS: OtherStores = {
+  names: [],
+  async open(name) {
+    throw new AlamodeError("unknown-store", `there is no store "${name}" here`, {
+      hint: "Name it in alamode.config.ts:  stores: { name: 's3://bucket/prefix' }",
+    });
+  },
+};
+
+export class Stores {
+  readonly main: Store;
+  readonly #others: OtherStores;
+  /** Name or URL → store. Whoever asks while it is opened waits for the same. */
+  readonly #opened = new Map<string, Promise<Store>>();
+  readonly #byId = new Map<string, Store>();
+
+  constructor(main: Store, others: OtherStores = NO_OTHERS) {
+    this.main = main;
+    this.#others = others;
+    this.#byId.set(main.id, main);
+  }
+
+  /** The store that a task's option names; the main one where it names none. Throws `unknown-store`, and why it cannot be opened. */
+  async named(nameOrUrl: string | undefined): Promise<Store> {
+    if (nameOrUrl === undefined) return this.main;
+    const opening = this.#opened.get(nameOrUrl) ?? this.#open(nameOrUrl);
+    this.#opened.set(nameOrUrl, opening);
+    return opening;
+  }
+
+  async #open(nameOrUrl: string): Promise<Store> {
+    const store = await this.#others.open(nameOrUrl);
+    const known = this.#byId.get(store.id);
+    if (known !== undefined) {
+      await store.close(); // another name for one that is open
+      return known;
+    }
+    this.#byId.set(store.id, store);
+    return store;
+  }
+
+  /** The store with that id; undefined where the project knows none. */
+  async find(id: string): Promise<Store | undefined> {
+    const known = this.#byId.get(id);
+    if (known !== undefined) return known;
+    for (const name of this.#others.names) {
+      if (this.#opened.has(name)) await this.#opened.get(name);
+      else await this.named(name);
+      if (this.#byId.has(id)) return this.#byId.get(id);
+    }
+    return undefined;
+  }
+
+  /** The store that a success lies in. One that nobody knows may be a copy of the main one, which is looked at in its stead. */
+  async of({ store }: Pick<Placed, "store">): Promise<Store> {
+    return (await this.find(store)) ?? this.main;
+  }
+
+  /** Which of these exist, in input order; few round trips for each store. */
+  async present(all: readonly Pick<Placed, "store" | "location">[]): Promise<boolean[]> {
+    const parts = new Map<Store, number[]>();
+    for (const [i, placed] of all.entries()) {
+      const store = this.#byId.get(placed.store) ?? (await this.of(placed));
+      const part = parts.get(store) ?? [];
+      part.push(i);
+      parts.set(store, part);
+    }
+    const present = all.map(() => false);
+    for (const [store, part] of parts) {
+      const answers = await store.present(part.map((i) => all[i]!.location));
+      for (const [n, i] of part.entries()) present[i] = answers[n]!;
+    }
+    return present;
+  }
+
+  /** As `Store.stage`. */
+  async stage({ store, location, treeDigest }: Placed, signal?: AbortSignal): Promise<StagedTree> {
+    return (await this.of({ store })).stage(location, treeDigest, signal);
+  }
+
+  /** As `Store.here`. */
+  async here({ store, location, treeDigest }: Placed): Promise<string | undefined> {
+    return (await this.of({ store })).here(location, treeDigest);
+  }
+
+  /** As `Store.check`. */
+  async check({ store, location }: Placed, noted: Noted): Promise<Check> {
+    return (await this.of({ store })).check(location, noted);
+  }
+
+  /** As `Store.rehash`. */
+  async rehash({ store, location }: Placed, signal?: AbortSignal): Promise<HashedTree | undefined> {
+    return (await this.of({ store })).rehash(location, signal);
+  }
+
+  /** Everything written so far to any of them is on stable storage then. */
+  async sync(): Promise<void> {
+    for (const store of this.#byId.values()) if (!store.durable) await store.sync();
+  }
+
+  /** Ids of the stores that are open. */
+  get ids(): string[] {
+    return [...this.#byId.keys()];
+  }
+
+  /** Closes all of them. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#opened.values());
+    for (const store of this.#byId.values()) await store.close();
+  }
+}
+
+/** One store alone, as all that there are. */
+export function storesOf(store: Store | Stores): Stores {
+  return store instanceof Stores ? store : new Stores(store);
+}
