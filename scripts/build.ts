@@ -1,7 +1,7 @@
 // Compiles src/ to dist/ (JavaScript and declarations) and makes the CLI executable.
 // The finished folder takes the old one's place at the end, so a failed build leaves the last good one.
 import { spawnSync } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, globSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const root = dirname(import.meta.dirname);
@@ -16,6 +16,8 @@ const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--
   stdio: "inherit",
 });
 if (built.status === 0) {
+  for (const name of globSync("**/*.{cjs,py}", { cwd: join(root, "src") }))
+    copyFileSync(join(root, "src", name), join(made, name)); // programs of tasks: hashed, so not a byte may change
   chmodSync(join(made, "cli/main.js"), 0o755);
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(made, dist);

@@ -16,11 +16,14 @@ export {
 export { type BashSpec, type BashValue, bash } from "./plan/bash.ts";
 export { Dag } from "./plan/dag.ts";
 export { diff, type PlanDiff, type ValueChange } from "./plan/diff.ts";
+export type { EnvironmentSpec } from "./plan/environment-task.ts";
 export type { S3Options } from "./plan/fetch-s3.ts";
 export { type Json, json } from "./plan/json.ts";
 export { loadPlan } from "./plan/load.ts";
 export { type ModuleOptions, type ModuleSpec, module } from "./plan/module.ts";
+export { type NodeEnvOptions, nodeEnv } from "./plan/node-env.ts";
 export { pp } from "./plan/pp.ts";
+export { type PythonEnvOptions, pythonEnv } from "./plan/python-env.ts";
 export { type SourceOptions, type SourceSpec, source, type UrlSource } from "./plan/source-task.ts";
 export { type FilesOptions, files } from "./plan/sources.ts";
 export { chain, Task } from "./plan/task.ts";

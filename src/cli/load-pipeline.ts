@@ -5,6 +5,7 @@ import { basename, dirname, extname, join, relative, resolve } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { type Dag, isDag } from "../plan/dag.ts";
 import { loadPlan } from "../plan/load.ts";
+import { takeRemarks } from "../plan/remarks.ts";
 import { setSourceBase } from "../plan/sources.ts";
 import { planWarnings } from "../plan/spec-warnings.ts";
 import type { Plan } from "../plan/types.ts";
@@ -50,7 +51,7 @@ export async function loadPipeline(context: Context, file = context.options.file
   return {
     plan,
     name: typeof name === "string" && name !== "" ? name : relative(context.project, path),
-    warnings: planWarnings(plan),
+    warnings: [...planWarnings(plan), ...takeRemarks()],
     file: path,
   };
 }

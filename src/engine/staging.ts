@@ -7,6 +7,7 @@ import { AlamodeError } from "../errors.ts";
 import { inputFileName } from "../plan/input-name.ts";
 import type { Failure } from "../record/types.ts";
 import type { Making, Store } from "../store/types.ts";
+import { environmentsAmong, placeLinks, withEnvironments } from "./environments.ts";
 import { MODULE_FOLDER, stageModule } from "./module-staging.ts";
 import type { Runnable } from "./runnable.ts";
 import type { View } from "./sandbox/types.ts";
@@ -21,6 +22,8 @@ export interface Staged {
   readonly top: string;
   /** What $OUTPUT means here, outside any sandbox; undefined where it is a name in the store, and no path. */
   readonly output: string | undefined;
+  /** Names in the working directory that environments among the inputs brought. */
+  readonly links: readonly string[];
 }
 
 export interface StagingRequest {
@@ -37,7 +40,10 @@ export interface StagingRequest {
   readonly passed: Readonly<Record<string, string>>;
 }
 
-/** Fills an empty slot. Throws `source-missing` and `source-damaged` for code that is not as planned. */
+/**
+ * Fills an empty slot. Throws `source-missing` and `source-damaged` for code that is not as planned, `bad-environment` and
+ * `wrong-platform` for an input that is an environment which cannot be used.
+ */
 export async function stageStep({
   slot,
   runnable,
@@ -59,6 +65,8 @@ export async function stageStep({
     const names = new Map(Object.keys(inputs).map((name) => [name, inputFileName(name)]));
     await stageModule(store, runnable.module, names, cwd);
   }
+  const brought = environmentsAmong(inputs, inputFileName);
+  const links = placeLinks(brought, cwd);
   let output = top;
   if (making.output === undefined && runnable.produces !== undefined) {
     mkdirSync(top, { mode: 0o755 });
@@ -67,7 +75,7 @@ export async function stageStep({
       mkdirSync(dirname(output), { recursive: true, mode: 0o755 });
     }
   }
-  const env = {
+  const own = {
     HOME: view.home,
     TMPDIR: view.tmp,
     LANG: "C.UTF-8",
@@ -79,7 +87,8 @@ export async function stageStep({
     INPUTS: join(view.work, "inputs"),
     OUTPUT: making.output ?? join(view.out, relative(join(slot, "out"), output)),
   };
-  return { cwd, env, top, output: making.output === undefined ? output : undefined };
+  const env = withEnvironments(own, brought, own.INPUTS);
+  return { cwd, env, top, output: making.output === undefined ? output : undefined, links };
 }
 
 /** Where in a slot an output of files is made. */
@@ -115,7 +124,7 @@ async function copySource(store: Store, sha256: string, relative: string, to: st
 }
 
 /** What is missing after exit 0, told so that the author sees what went wrong; undefined when all is there. */
-export function missingOutput({ top, output, cwd }: Staged, runnable: Runnable): Failure | undefined {
+export function missingOutput({ top, output, cwd, links }: Staged, runnable: Runnable): Failure | undefined {
   if (output === undefined) return undefined; // its store looks for it
   const { produces } = runnable;
   const missing = (Array.isArray(produces) ? (produces as string[]) : [""]).filter(
@@ -138,6 +147,7 @@ export function missingOutput({ top, output, cwd }: Staged, runnable: Runnable):
   const known = new Set([
     "inputs",
     MODULE_FOLDER,
+    ...links,
     ...Object.keys(runnable.files).map((path) => path.split("/")[0]!),
   ]);
   const strewn = names(cwd).filter((name) => !known.has(name));

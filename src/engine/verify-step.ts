@@ -81,6 +81,7 @@ const CANNOT_BE_STAGED = new Set([
   "source-damaged",
   "source-missing",
   "unknown-sandbox",
+  "wrong-platform",
 ]);
 
 /** Runs a task again, in a slot that is emptied first. Throws errors of the record, and bugs. */
