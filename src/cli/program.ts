@@ -17,7 +17,8 @@ const program = new Command("alamode")
   .exitOverride()
   .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "alamode: ")) })
   .configureHelp({
-    visibleCommands: (shown) => [...shown.commands], // `help` works, but need not be listed
+    // `help` works, but need not be listed; `complete` is for shells.
+    visibleCommands: (shown) => shown.commands.filter((one) => one.name() !== "complete"),
     subcommandTerm: (shown) => [shown.name(), ...shown.registeredArguments.map(argumentTerm)].join(" "),
   })
   .addHelpText(
@@ -155,6 +156,20 @@ command("diff", "compare two pipelines: what was changed, and what that changes"
   .addHelpText("after", example("alamode diff 12", "alamode diff yesterday.dag today.dag"));
 
 for (const declared of program.commands) if (declared.name() !== "init") withPlaces(declared);
+
+program.commandsGroup("For the shell:");
+command("completion", "print what lets a shell complete commands, options and tasks", () =>
+  import("./commands/completion.ts").then((m) => m.completionCommand),
+)
+  .argument("<shell>", "bash, zsh or fish")
+  .addHelpText("after", example("source <(alamode completion bash)"));
+command("complete", "what can follow on a command line", () =>
+  import("./commands/completion.ts").then(
+    (m) => (words: string[], flags: { line?: string }) => m.completeCommand(program, words, flags),
+  ),
+)
+  .argument("[words...]", "the line's words, the last one as far as it is typed")
+  .option("--line <text>", "the line, up to the cursor");
 
 /** Declares a command. `load` is called when it is used. */
 function command(name: string, summary: string, load: () => Promise<Action>): Command {
