@@ -3,7 +3,7 @@ import type { RunEvent } from "./engine/events.ts";
 import type { RecordedTask } from "./engine/recorded.ts";
 import type { RunResult } from "./engine/run.ts";
 import { type Dag, isDag } from "./plan/dag.ts";
-import type { OutputId, Plan } from "./plan/types.ts";
+import type { OptionsByPattern, OutputId, Plan } from "./plan/types.ts";
 import type { Execution, RecordDb, Run, Success } from "./record/types.ts";
 import type { Stores } from "./store/stores.ts";
 
@@ -27,6 +27,8 @@ export interface RunRequest extends OpenOptions {
   readonly pipeline?: string;
   /** The PATH of steps whose spec names none. */
   readonly path?: string;
+  /** How tasks are run, by name or pattern. Wins over what the pipeline says. */
+  readonly options?: OptionsByPattern;
   /** Stops the run: what runs is ended, nothing new starts, and the result says "interrupted". */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: RunEvent) => void;
@@ -48,16 +50,9 @@ export async function run(pipeline: Dag | Plan, request: RunRequest = {}): Promi
   const { selectTasks } = await import("./plan/select.ts");
   const { store, record } = await openBoth(request);
   try {
-    const {
-      goals,
-      force,
-      pipeline: name = nameOf(plan),
-      store: _store,
-      record: _record,
-      ...options
-    } = request;
+    const { goals, force, pipeline: name = nameOf(plan), store: _store, record: _record, ...asked } = request;
     const result = await runPlan(plan, {
-      ...options,
+      ...asked,
       ...(goals === undefined ? {} : { goals: selectTasks(plan, goals) }),
       ...(force === undefined ? {} : { force: selectTasks(plan, force) }),
       pipeline: name,

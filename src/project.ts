@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from "node:path";
 import { AlamodeError } from "./errors.ts";
 import { nearNames } from "./plan/near.ts";
 import { findProject } from "./plan/project-folder.ts";
+import type { OptionsByPattern } from "./plan/types.ts";
 import type { RecordDb } from "./record/types.ts";
 import { Stores } from "./store/stores.ts";
 import type { Store } from "./store/types.ts";
@@ -28,6 +29,8 @@ export interface Settings {
   readonly maxDepth?: number;
   /** How commands are shut in: `none` or `bubblewrap`. Results made with less are not reused. */
   readonly sandbox?: string;
+  /** How tasks are run, by name or pattern: `{ "align/*": { retries: 2 } }`. Wins over the pipeline; later ones over earlier. */
+  readonly options?: OptionsByPattern;
   /** Where data that is read in place lies on this machine: `{ "/shared/ref": "/mnt/ref" }`. ALAMODE_PLACES wins. */
   readonly places?: Readonly<Record<string, string>>;
 }

@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { setMovedPlaces } from "../plan/places.ts";
+import type { OptionsByPattern } from "../plan/types.ts";
 import { locate, openRecord, openStores, type Places, type Settings } from "../project.ts";
 import type { RecordDb } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
@@ -28,6 +29,11 @@ export function sandboxOf(
   { sandbox = context.settings.sandbox }: SandboxOptions,
 ): { sandbox?: string } {
   return sandbox === undefined ? {} : { sandbox };
+}
+
+/** What the project's configuration says of tasks and of this machine, as the engine takes it. */
+export function machineOf({ settings: { options } }: Context): { options?: OptionsByPattern } {
+  return { ...(options === undefined ? {} : { options }) };
 }
 
 export interface Context extends Places {

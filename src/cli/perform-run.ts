@@ -2,7 +2,7 @@
 import { run } from "../engine/run.ts";
 import { goalsOf } from "../plan/graph.ts";
 import type { RunFlags } from "./commands/run.ts";
-import { type Context, sandboxOf, withBoth } from "./context.ts";
+import { type Context, machineOf, sandboxOf, withBoth } from "./context.ts";
 import { EXIT } from "./errors.ts";
 import { count, herePath, nameText } from "./format.ts";
 import type { Pipeline } from "./load-pipeline.ts";
@@ -38,6 +38,7 @@ export async function performRun(
         signal: telling.stop,
         kill: telling.kill,
         ...sandboxOf(context, options),
+        ...machineOf(context),
         ...(maxDepth === undefined ? {} : { maxDepth }),
         ...(goals === undefined ? {} : { goals, ...(options.force ? { force: goals } : {}) }),
         ...(jobs === undefined ? {} : { jobs }),

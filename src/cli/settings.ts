@@ -4,24 +4,49 @@ import { isAbsolute, join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
 import { CONFIG_FILE, findProject } from "../plan/project-folder.ts";
+import type { OptionsByPattern } from "../plan/types.ts";
 import type { Settings } from "../project.ts";
 import { herePath } from "./format.ts";
 import { loadModule } from "./load-module.ts";
 
-const KINDS = {
-  pipeline: "text",
-  store: "text",
-  stores: "a map of names, each to a folder or URL",
-  record: "text",
-  jobs: "a number",
-  path: "text",
-  keepGoing: "true or false",
-  sandbox: "text",
-  maxDepth: "a number",
-  places: "a map of absolute paths, each to where that is on this machine",
-} as const satisfies Record<keyof Settings, string>;
+/** What a setting may be, and how that is said after "must be". */
+interface Kind {
+  readonly must: string;
+  holds(value: unknown): boolean;
+}
 
-/** The settings of the project that `cwd` is in; {} where there is no file. Throws `bad-settings`. */
+const TEXT: Kind = { must: "text", holds: (value) => typeof value === "string" && value !== "" };
+const COUNT: Kind = {
+  must: "a whole number of at least 1",
+  holds: (value) => Number.isSafeInteger(value) && (value as number) > 0,
+};
+const SWITCH: Kind = { must: "true or false", holds: (value) => typeof value === "boolean" };
+
+const KINDS = {
+  pipeline: TEXT,
+  store: TEXT,
+  stores: {
+    must: "a map of names, each to a folder or URL",
+    holds: (value) => isMap(value) && Object.values(value).every(TEXT.holds),
+  },
+  record: TEXT,
+  jobs: COUNT,
+  path: TEXT,
+  keepGoing: SWITCH,
+  sandbox: TEXT,
+  maxDepth: COUNT,
+  places: {
+    must: "a map of absolute paths, each to where that is on this machine",
+    holds: (value) =>
+      isMap(value) &&
+      Object.entries(value)
+        .flat()
+        .every((path) => typeof path === "string" && isAbsolute(path)),
+  },
+  options: { must: "a map of task names or patterns, each to a map of options", holds: isMap },
+} as const satisfies Record<keyof Settings, Kind>;
+
+/** The settings of the project that `cwd` is in; {} where there is no file. Throws `bad-settings`, `bad-options`. */
 export async function loadSettings(cwd: string): Promise<Settings> {
   const file = join(findProject(cwd), CONFIG_FILE);
   if (!existsSync(file)) return {};
@@ -33,7 +58,9 @@ export async function loadSettings(cwd: string): Promise<Settings> {
     });
   }
   for (const [key, value] of Object.entries(found)) check(name, key, value);
-  return found as Settings;
+  const settings = found as Settings;
+  if (settings.options !== undefined) await checkOptions(name, settings.options);
+  return settings;
 }
 
 function check(file: string, key: string, value: unknown): void {
@@ -49,33 +76,20 @@ function check(file: string, key: string, value: unknown): void {
     );
   }
   if (value === undefined) return;
-  const kind = KINDS[key as keyof Settings];
-  const right =
-    kind === "text"
-      ? typeof value === "string" && value !== ""
-      : kind === "a number"
-        ? Number.isSafeInteger(value) && (value as number) > 0
-        : kind === "true or false"
-          ? typeof value === "boolean"
-          : kind === "a map of names, each to a folder or URL"
-            ? isMapOfTexts(value)
-            : isMapOfPaths(value);
-  if (!right) {
-    const wanted = kind === "a number" ? "a whole number of at least 1" : kind;
-    throw new AlamodeError("bad-settings", `${file}: ${key} must be ${wanted}`, {
+  const { must, holds }: Kind = KINDS[key as keyof Settings];
+  if (!holds(value)) {
+    throw new AlamodeError("bad-settings", `${file}: ${key} must be ${must}`, {
       hint: `It is ${JSON.stringify(value)}.`,
     });
   }
 }
 
-function isMapOfTexts(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.values(value).every((text) => typeof text === "string" && text !== "");
+async function checkOptions(file: string, byPattern: OptionsByPattern): Promise<void> {
+  const { readOptions } = await import("../engine/options.ts");
+  for (const [pattern, options] of Object.entries(byPattern))
+    readOptions(options, `${file}: options for "${pattern}"`);
 }
 
-function isMapOfPaths(value: unknown): boolean {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.entries(value)
-    .flat()
-    .every((path) => typeof path === "string" && isAbsolute(path));
+function isMap(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -3,7 +3,8 @@ import type { Failure } from "../record/types.ts";
 import type { Ended, Executor } from "./executors/types.ts";
 import { explain } from "./failure.ts";
 import { type CappedLog, lastLines } from "./log.ts";
-import type { Runnable, TaskOptions } from "./runnable.ts";
+import type { Limits } from "./options.ts";
+import type { Runnable } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { missingOutput, type Staged } from "./staging.ts";
 
@@ -22,7 +23,7 @@ export interface Command {
   /** The value of ALAMODE_STEP. */
   readonly step: string;
   readonly runnable: Runnable;
-  readonly options: TaskOptions;
+  readonly limits: Limits;
   readonly staged: Staged;
   readonly sandbox: Sandbox;
   /** Absolute paths of the inputs. */
@@ -36,7 +37,7 @@ export interface Command {
 /** Performs a staged command; after it the log is finished. */
 export async function performCommand(
   { executor, stop, kill, logs }: CommandContext,
-  { step, runnable, options, staged, sandbox, inputs, path, slot, log }: Command,
+  { step, runnable, limits, staged, sandbox, inputs, path, slot, log }: Command,
 ): Promise<Ended> {
   const { argv, network, reads } = runnable;
   logs.add(log);
@@ -49,7 +50,7 @@ export async function performCommand(
         env: staged.env,
         log: log.path,
         slot,
-        ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+        ...limits,
       },
       stop,
       kill,
@@ -62,11 +63,11 @@ export async function performCommand(
 
 /** The failure of a command that ended; undefined when it did what a success needs. */
 export function judgeCommand(
-  { runnable, options, staged, sandbox, log }: Command,
+  { runnable, limits, staged, sandbox, log }: Command,
   ended: Ended,
 ): Failure | undefined {
   const tail = lastLines(log.path, JUDGED_LINES);
-  const failure = explain({ ended, staged, runnable, options, tail }) ?? missingOutput(staged, runnable);
+  const failure = explain({ ended, staged, runnable, limits, tail }) ?? missingOutput(staged, runnable);
   const { hint } = sandbox;
   if (failure === undefined || hint === undefined || ended.stoppedFor !== undefined) return failure;
   return { ...failure, hint: failure.hint === undefined ? hint : `${failure.hint}\n${hint}` };

@@ -5,20 +5,21 @@ import { AlamodeError, errnoOf } from "../errors.ts";
 import type { Failure, FailureKind } from "../record/types.ts";
 import { systemError } from "../store/system-error.ts";
 import type { Ended } from "./executors/types.ts";
-import type { Runnable, TaskOptions } from "./runnable.ts";
+import type { Limits } from "./options.ts";
+import type { Runnable } from "./runnable.ts";
 import type { Staged } from "./staging.ts";
 
 export interface Explained {
   readonly ended: Ended;
   readonly staged: Staged;
   readonly runnable: Runnable;
-  readonly options: TaskOptions;
+  readonly limits: Limits;
   /** The last lines of the log. */
   readonly tail: readonly string[];
 }
 
 /** The failure of a command that ended, or undefined when it exited with 0 and left nothing running. */
-export function explain({ ended, staged, runnable, options, tail }: Explained): Failure | undefined {
+export function explain({ ended, staged, runnable, limits, tail }: Explained): Failure | undefined {
   const { exitCode, signal, survivors } = ended;
   if (ended.spawnError !== undefined) {
     return engineFailure(ended.spawnError) ?? { kind: "engine", message: String(ended.spawnError) };
@@ -26,7 +27,7 @@ export function explain({ ended, staged, runnable, options, tail }: Explained): 
   if (ended.stoppedFor === "timeout") {
     return {
       kind: "timeout",
-      message: `ran longer than its timeout of ${(options.timeoutMs ?? 0) / 1000} s and was ended`,
+      message: `ran longer than its timeout of ${(limits.timeoutMs ?? 0) / 1000} s and was ended`,
       hint: "Allow more with the option  timeout: '2h'  (it changes no ID).",
     };
   }

@@ -13,6 +13,7 @@ import type { RunEvent, TaskFailure } from "./events.ts";
 import { expansionKey, expansionOutput, readExpansion } from "./expansion.ts";
 import { cutOffNow, decideNow, type FactSource, firstThere } from "./facts.ts";
 import { engineFailure } from "./failure.ts";
+import { limitsOf } from "./options.ts";
 import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import type { FailedTask } from "./run.ts";
@@ -22,13 +23,13 @@ import { keepSources } from "./sources.ts";
 import { takeStep } from "./step.ts";
 import { digestsOf, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 import type { Made } from "./strays.ts";
-import { Work } from "./work.ts";
+import { type Surroundings, Work } from "./work.ts";
 
 /** Longest pause between two attempts. */
 const MAX_BACKOFF_MS = 60_000;
 
 /** What all levels of a run share, and add to. */
-export interface Shared {
+export interface Shared extends Surroundings {
   readonly run: RunId;
   readonly context: StepContext;
   readonly source: FactSource;
@@ -36,7 +37,6 @@ export interface Shared {
   readonly keepGoing: boolean;
   /** How deep plans may lie in plans that tasks wrote. */
   readonly maxDepth: number;
-  readonly callerEnv: Readonly<Record<string, string | undefined>>;
   emit(event: RunEvent): void;
   /** The next execution's name. */
   nextExecution(): string;
@@ -92,9 +92,9 @@ class Level {
       again: (node) => this.#again(node),
       same: (nodes, success) => this.#same(nodes, success),
       retryInMs(node, failure) {
-        const { retries, backoffMs } = work.of(node).options;
+        const { retries, backoff } = work.of(node).options;
         if (failure.kind === "interrupted" || failure.attempt > retries) return undefined;
-        return Math.min(backoffMs * 2 ** (failure.attempt - 1), MAX_BACKOFF_MS);
+        return Math.min(backoff * 2 ** (failure.attempt - 1), MAX_BACKOFF_MS);
       },
       onState: (node, state, details) => this.#tell(node, state, details),
     });
@@ -107,7 +107,7 @@ class Level {
   async #take({ node, attempt, slot, waitedFor, success }: Take): Promise<StepOutcome> {
     const { work, force, prefix } = this.#request;
     const { context, nextExecution, committed } = this.#shared;
-    const { task, runnable, options, passed } = work.of(node);
+    const { task, runnable, options, passed, place } = work.of(node);
     const { planTask, inputs } = this.#read(node, success);
     const expansion = runnable.expand ? expansionOf(planTask, inputs) : undefined;
     const forced = force.has(node) || work.cause(node).kind === "stale";
@@ -119,6 +119,8 @@ class Level {
       planTask,
       runnable,
       options,
+      limits: limitsOf(options, attempt),
+      place,
       passed: expansion ? { ...passed, INPUT_IDS: Buffer.from(encode(planTask.inputs)).toString() } : passed,
       inputs,
       execution: nextExecution(),
@@ -159,7 +161,7 @@ class Level {
     { expansion, ran }: StepOutcome & { kind: "expanded" },
     success: (node: number) => Success,
   ): Promise<StepOutcome> {
-    const { context, source, emit, counts, callerEnv, maxDepth } = this.#shared;
+    const { context, source, emit, counts, maxDepth } = this.#shared;
     const { record, stores } = source;
     const { above, depth, work } = this.#request;
     const startedMs = performance.now();
@@ -189,7 +191,7 @@ class Level {
       await record.notePlan(plan, planDigest(plan));
       const goal = graph.nodeOf(result);
       const decision = await decideNow(plan, graph, [goal], source, { inputsOnly: true });
-      const innerWork = new Work(plan, graph, callerEnv);
+      const innerWork = new Work(plan, graph, this.#shared, `${name}/`);
       innerWork.add(decision);
       await keepSources(innerWork.runnables(), stores.main);
       const { tasks } = closure(graph, [goal]);

@@ -18,12 +18,12 @@ import { sweepScratch } from "./scratch.ts";
 import { Settler } from "./settler.ts";
 import { SlotPool } from "./slot-pool.ts";
 import { endStrays, type Made } from "./strays.ts";
-import type { Work } from "./work.ts";
+import type { Surroundings, Work } from "./work.ts";
 
 /** How often growing logs are looked at, to cut those past their cap. */
 const TRIM_LOGS_MS = 500;
 
-export interface Performance {
+export interface Performance extends Surroundings {
   readonly run: RunId;
   readonly plan: Plan;
   readonly graph: PlanGraph;
@@ -37,7 +37,6 @@ export interface Performance {
   readonly keepGoing: boolean;
   readonly path: string;
   readonly maxDepth: number;
-  readonly callerEnv: Readonly<Record<string, string | undefined>>;
   readonly stop: AbortSignal;
   readonly kill: AbortSignal;
   emit(event: RunEvent): void;

@@ -1,7 +1,8 @@
 // One run: decide, note it, perform what is due, tell how it ended. The joint between plan, record and store.
 import { planDigest } from "../plan/encode.ts";
 import { goalsOf, graphOf } from "../plan/graph.ts";
-import type { OutputId, Plan } from "../plan/types.ts";
+import { nearNames } from "../plan/near.ts";
+import type { OptionsByPattern, OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Run, RunCounts, RunId, ScheduleSlot } from "../record/types.ts";
 import { type Stores, storesOf } from "../store/stores.ts";
 import type { Store } from "../store/types.ts";
@@ -16,6 +17,7 @@ import { pinImages } from "./images.ts";
 import { doneInputs } from "./inputs.ts";
 import { keepKnownPlan } from "./known-plan.ts";
 import { noteOf } from "./note.ts";
+import { ConfiguredOptions } from "./options.ts";
 import { outputPath } from "./output-path.ts";
 import { perform } from "./perform.ts";
 import { openSandbox } from "./sandbox/open.ts";
@@ -52,6 +54,8 @@ export interface RunOptions {
   readonly force?: readonly string[];
   /** How commands are shut in; by default not at all. Results made with less are not reused. */
   readonly sandbox?: string;
+  /** What the machine's configuration says of tasks, by name or pattern: wins over what the plan says. */
+  readonly options?: OptionsByPattern;
   /** How deep plans may lie in plans that tasks wrote; 64 unless said. */
   readonly maxDepth?: number;
   /** Take the goals' own steps only: their inputs must be done. */
@@ -87,6 +91,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const startedMs = performance.now();
   const { record, onEvent: emit = () => {} } = options;
   const stores = storesOf(options.store);
+  const configured = new ConfiguredOptions(options.options);
   const { plan, moved } = await pinImages(given);
   const host = thisHost();
   const graph = graphOf(plan);
@@ -98,7 +103,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   if (options.only) for (const goal of goals) await requireInputs(goal);
   const callerEnv = options.callerEnv ?? process.env;
-  const work = new Work(plan, graph, callerEnv);
+  const work = new Work(plan, graph, { callerEnv, configured });
   work.add(decision);
   await keepSources(work.runnables(), stores.main);
 
@@ -129,6 +134,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
     );
   }
   tellLost();
+  tellUnmatched();
   for (const { image, planned, here } of moved) {
     const message = `the image "${image}" is another here (${here.slice(0, 15)}) than when this was planned (${planned.slice(0, 15)})`;
     emit({ event: "warning", code: "image-moved", message, hint: "Name it by digest, or plan again." });
@@ -164,6 +170,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
         keepGoing: options.keepGoing ?? false,
         path: options.path ?? DEFAULT_PATH,
         callerEnv,
+        configured,
         maxDepth: options.maxDepth ?? MAX_DEPTH,
         stop,
         kill: options.kill ?? new AbortController().signal,
@@ -212,6 +219,19 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
     const more = found.length > 3 ? ` and ${found.length - 3} more` : "";
     const message = `bytes in the store are gone or changed, and are made again: ${found.slice(0, 3).join(", ")}${more}`;
     emit({ event: "warning", code: "output-lost", message });
+  }
+
+  /** Nothing is said where a task writes a plan: what is called how in that is not known yet. */
+  function tellUnmatched(): void {
+    const names = Object.keys(plan.tasks);
+    const unmatched = configured.unmatched(names);
+    if (unmatched.length === 0 || names.some((name) => plan.tasks[name]!["expand"] === 1)) return;
+    for (const pattern of unmatched) {
+      const [near] = nearNames(pattern, names);
+      const message = `the options for "${pattern}" are of no task of this pipeline`;
+      const hint = near === undefined ? {} : { hint: `Is "${near}" meant?` };
+      emit({ event: "warning", code: "options-unmatched", message, ...hint });
+    }
   }
 
   async function requireInputs(goal: string): Promise<void> {

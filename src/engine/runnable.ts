@@ -1,12 +1,10 @@
-// What a spec and its options ask of the engine: checked before anything runs, all problems at once.
+// What a spec asks of the engine: checked before anything runs, all problems at once.
 import { posix } from "node:path";
 import type { Bnormal } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
 import { parseJson } from "../plan/json-parse.ts";
-import { nearNames } from "../plan/near.ts";
-import { type Place, placeOf } from "../plan/places.ts";
 import { parseS3Digest } from "../plan/source-s3.ts";
-import type { Plan, PlanTask } from "../plan/types.ts";
+import type { PlanTask } from "../plan/types.ts";
 import { MODULE_FOLDER, type ModuleCall, moduleArgv, moduleReads } from "./module-staging.ts";
 
 /** A task the bundled engine can run. */
@@ -31,19 +29,6 @@ export interface Runnable {
   /** Whether what it makes is a plan, whose result is its own. */
   readonly expand: boolean;
 }
-
-/** How a task is run. Changes no ID. Durations in ms. */
-export interface TaskOptions {
-  readonly retries: number;
-  readonly backoffMs: number;
-  readonly timeoutMs: number | undefined;
-  /** Names, or patterns with `*`, of the caller's variables handed to the step. */
-  readonly pass: readonly string[];
-  /** Where the data of a source task is to be had. */
-  readonly place?: Place;
-}
-
-const KNOWN_OPTIONS = ["retries", "backoff", "timeout", "pass"];
 
 /** Reads a task's spec. Throws `bad-task` with every problem of it. */
 export function runnableOf(name: string, task: PlanTask): Runnable {
@@ -148,70 +133,6 @@ function isJson(text: string): boolean {
   }
 }
 
-/** Reads `meta.options[task]`. Throws `bad-options`. */
-export function optionsOf(plan: Plan, name: string): TaskOptions {
-  const all = plan.meta["options"];
-  const raw = isMap(all) ? all[name] : undefined;
-  const found = placeOf(plan, name);
-  const place = found === undefined ? {} : { place: found };
-  if (raw === undefined) return { retries: 0, backoffMs: 1000, timeoutMs: undefined, pass: [], ...place };
-  const fail = (what: string, hint: string): never => {
-    throw new AlamodeError("bad-options", `options of task "${name}": ${what}`, { hint });
-  };
-  if (!isMap(raw)) return fail("must be a map", "Write e.g. { retries: 2 }.");
-  for (const key of Object.keys(raw)) {
-    if (KNOWN_OPTIONS.includes(key)) continue;
-    const [meant] = nearNames(key, KNOWN_OPTIONS);
-    fail(
-      `"${key}" is not an option`,
-      meant ? `Did you mean "${meant}"?` : `There are ${KNOWN_OPTIONS.join(", ")}.`,
-    );
-  }
-  const retries = raw["retries"] ?? 0;
-  if (typeof retries !== "number" || retries < 0)
-    fail("retries must be a whole number from 0", "Write e.g. { retries: 2 }.");
-  const pass = typeof raw["pass"] === "string" ? [raw["pass"]] : (raw["pass"] ?? []);
-  if (!isTexts(pass)) fail("pass must be a list of names", "Write e.g. { pass: ['TOKEN', 'AWS_*'] }.");
-  const duration = (key: string, otherwise: number | undefined) => {
-    const value = raw[key];
-    if (value === undefined) return otherwise;
-    const ms = durationMs(value);
-    return (
-      ms ?? fail(`${key} must be a duration`, `Write seconds, or text such as '90s', '10m', '2h', '1d'.`)
-    );
-  };
-  return {
-    retries: retries as number,
-    backoffMs: duration("backoff", 1000) as number,
-    timeoutMs: duration("timeout", undefined),
-    pass: pass as readonly string[],
-    ...place,
-  };
-}
-
-/** The caller's variables that `pass` names. */
-export function passed(
-  pass: readonly string[],
-  callerEnv: Readonly<Record<string, string | undefined>>,
-): Record<string, string> {
-  const found: Record<string, string> = {};
-  for (const pattern of pass) {
-    const matches = new RegExp(`^${pattern.split("*").map(escaped).join(".*")}$`, "s");
-    for (const [name, value] of Object.entries(callerEnv)) {
-      if (value !== undefined && matches.test(name)) found[name] = value;
-    }
-  }
-  return found;
-}
-
-/** Whole seconds, or text such as `500ms`, `90s`, `10m`, `2h`, `1d`, in milliseconds; undefined for anything else. */
-function durationMs(value: Bnormal): number | undefined {
-  if (typeof value === "number" && value > 0) return value * 1000;
-  const [, digits, unit] = (typeof value === "string" && /^(\d+)\s*(ms|s|m|min|h|d)$/.exec(value)) || [];
-  const ms = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 }[unit ?? ""];
-  return ms === undefined || Number(digits) === 0 ? undefined : Number(digits) * ms;
-}
-
 function isInside(path: string): boolean {
   return (
     path !== "" &&
@@ -251,8 +172,4 @@ function textMap(value: Bnormal | undefined, key: string, problem: (key: string,
 /** A word as one would type it at a shell. */
 function quoted(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-function escaped(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }

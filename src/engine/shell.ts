@@ -4,7 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { graphOf } from "../plan/graph.ts";
-import type { Plan } from "../plan/types.ts";
+import type { OptionsByPattern, Plan } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import { type Stores, storesOf } from "../store/stores.ts";
@@ -12,7 +12,9 @@ import type { Making, Store } from "../store/types.ts";
 import { thisHost } from "./host.ts";
 import { doneInputs } from "./inputs.ts";
 import { prepareMaking } from "./making.ts";
-import { optionsOf, passed, runnableOf } from "./runnable.ts";
+import { ConfiguredOptions } from "./options.ts";
+import { passed } from "./pass.ts";
+import { runnableOf } from "./runnable.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
@@ -41,6 +43,7 @@ export interface ShellOptions {
   readonly callerEnv?: Readonly<Record<string, string | undefined>>;
   /** As for `run`. */
   readonly sandbox?: string;
+  readonly options?: OptionsByPattern;
 }
 
 /** Stages a task. Throws `unknown-task`, `bad-task`, `input-not-done`, `source-missing`. */
@@ -56,7 +59,7 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
       hint: `Look at it with  alamode path ${task}`,
     });
   }
-  const handed = passed(optionsOf(plan, task).pass, callerEnv);
+  const handed = passed(new ConfiguredOptions(options.options).of(plan, task).pass, callerEnv);
   await keepSources([runnable], stores.main);
   const sandbox = await openSandbox(options.sandbox ?? "none");
   const source = { record, stores, host: thisHost(), mark: false, isolation: sandbox.isolation };

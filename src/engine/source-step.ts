@@ -50,10 +50,10 @@ export function isolationOf({ sandbox }: StepContext, { runnable }: StepRequest)
  */
 export async function makeSource(
   { stores, stop, kill }: StepContext,
-  { task, runnable, options }: StepRequest,
+  { task, runnable, limits, place }: StepRequest,
   { store, top }: { readonly store: Store; readonly top: string },
 ): Promise<SealedTree> {
-  const { place, timeoutMs } = options;
+  const { timeoutMs } = limits;
   const timeout = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)];
   const signal = AbortSignal.any([stop, kill, ...timeout]);
   const source = runnable.source ?? {};

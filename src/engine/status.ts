@@ -2,7 +2,7 @@
 import { diff, type ValueChange } from "../plan/diff.ts";
 import { goalsOf, graphOf, type PlanGraph } from "../plan/graph.ts";
 import { spelledOut } from "../plan/module-changes.ts";
-import type { OutputId, Plan } from "../plan/types.ts";
+import type { OptionsByPattern, OutputId, Plan } from "../plan/types.ts";
 import { isolationSuffices } from "../record/isolation.ts";
 import type { ExecutionId, RecordDb } from "../record/types.ts";
 import { type Stores, storesOf } from "../store/stores.ts";
@@ -12,6 +12,7 @@ import type { Cause } from "./decide.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
 import { decideNow, type FactSource } from "./facts.ts";
 import { thisHost } from "./host.ts";
+import { ConfiguredOptions } from "./options.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import { sourceReader } from "./sources.ts";
 import { Work } from "./work.ts";
@@ -73,6 +74,8 @@ export interface StatusOptions {
   readonly jobs?: number;
   /** As for `run`: results made with less do not count. */
   readonly sandbox?: string;
+  /** As for `run`. */
+  readonly options?: OptionsByPattern;
 }
 
 /** Changes nothing. Throws `unknown-task`. */
@@ -86,7 +89,8 @@ export async function status(plan: Plan, options: StatusOptions): Promise<Status
   const source = { record, stores, host: thisHost(), mark: false, isolation };
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
-  new Work(plan, graph, process.env).add(decision); // a run would refuse what is wrong with it
+  const configured = new ConfiguredOptions(options.options);
+  new Work(plan, graph, { callerEnv: process.env, configured }).add(decision); // a run would refuse what is wrong with it
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);
   const durations = await record.durations(tasks);

@@ -1,4 +1,5 @@
 // What a step is given and what becomes of it: the words that scheduler, level, step and commit share.
+import type { Place } from "../plan/places.ts";
 import type { OutputId, PlanTask } from "../plan/types.ts";
 import type { ExecutionId, Holder, RecordDb, RunId, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
@@ -8,7 +9,8 @@ import type { Executor } from "./executors/types.ts";
 import type { Host } from "./host.ts";
 import type { InputChecks } from "./input-checks.ts";
 import type { CappedLog } from "./log.ts";
-import type { Runnable, TaskOptions } from "./runnable.ts";
+import type { Limits, TaskOptions } from "./options.ts";
+import type { Runnable } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 
 /** What all steps of a run share. */
@@ -38,6 +40,10 @@ export interface StepRequest {
   readonly planTask: PlanTask;
   readonly runnable: Runnable;
   readonly options: TaskOptions;
+  /** What this attempt may use. */
+  readonly limits: Limits;
+  /** Where the data of a source task is to be had. */
+  readonly place: Place | undefined;
   /** What the option `pass` hands over. */
   readonly passed: Readonly<Record<string, string>>;
   /** Dependency name → the success that is read. */

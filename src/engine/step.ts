@@ -94,7 +94,7 @@ class Step {
 
   async take(after: Holder | undefined): Promise<StepOutcome> {
     const { run, stores, stop, sandbox } = this.#context;
-    const { slot, runnable, options, passed, attempt, execution } = this.#request;
+    const { slot, runnable, limits, passed, attempt, execution } = this.#request;
     try {
       if (after) await this.#endLeftovers(after);
       if (stop.aborted) return await this.#fail({ kind: "interrupted", message: "was stopped" });
@@ -120,7 +120,7 @@ class Step {
         const command: Command = {
           step: `${run}/${execution}`,
           runnable,
-          options,
+          limits,
           staged,
           sandbox,
           inputs: [...Object.values(making.inputs), ...making.reads],

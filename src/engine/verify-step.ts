@@ -16,7 +16,8 @@ import type { Host } from "./host.ts";
 import type { InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
 import { LostInput, prepareMaking } from "./making.ts";
-import type { Runnable, TaskOptions } from "./runnable.ts";
+import type { Limits } from "./options.ts";
+import type { Runnable } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
@@ -50,7 +51,7 @@ export interface AgainContext {
 export interface AgainRequest {
   readonly planTask: PlanTask;
   readonly runnable: Runnable;
-  readonly options: TaskOptions;
+  readonly limits: Limits;
   /** What the option `pass` hands over. */
   readonly passed: Readonly<Record<string, string>>;
   readonly success: Success;
@@ -126,7 +127,7 @@ class Attempt {
 
   async perform(): Promise<Again> {
     const { stores, id, stop, kill } = this.#context;
-    const { step, slot, runnable, options, passed, success } = this.#request;
+    const { step, slot, runnable, limits, passed, success } = this.#request;
     const sandbox = await this.#context.sandboxFor(this.#execution.isolation);
     await clearSlot(slot);
     await removeTree(this.#log.path);
@@ -150,7 +151,7 @@ class Attempt {
     const command: Command = {
       step: `${id}/${step}`,
       runnable,
-      options,
+      limits,
       staged,
       sandbox,
       inputs: [...inputs, ...prepared.reads],

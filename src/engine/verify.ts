@@ -5,7 +5,7 @@ import { closeSync, constants, openSync } from "node:fs";
 import { join } from "node:path";
 import { encode } from "../bencode/encode.ts";
 import { AlamodeError } from "../errors.ts";
-import type { Plan } from "../plan/types.ts";
+import type { OptionsByPattern, Plan } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import { type Stores, storesOf } from "../store/stores.ts";
@@ -15,7 +15,9 @@ import { openLocalExecutor } from "./executors/local.ts";
 import { thisHost } from "./host.ts";
 import { InputChecks } from "./input-checks.ts";
 import type { CappedLog } from "./log.ts";
-import { optionsOf, passed, runnableOf } from "./runnable.ts";
+import { ConfiguredOptions, limitsOf } from "./options.ts";
+import { passed } from "./pass.ts";
+import { runnableOf } from "./runnable.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { sweepScratch } from "./scratch.ts";
@@ -40,6 +42,8 @@ export interface VerifyOptions {
   /** Chooses the same share again, where the same are done. Random unless given. */
   readonly seed?: string;
   readonly jobs?: number;
+  /** As for `run`. */
+  readonly options?: OptionsByPattern;
   /** By default each is verified in the sandbox that it was made in. */
   readonly sandbox?: string;
   readonly signal?: AbortSignal;
@@ -62,6 +66,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
   const { record, onEvent: emit = () => {} } = options;
   const stores = storesOf(options.store);
   const stop = options.signal ?? new AbortController().signal;
+  const configured = new ConfiguredOptions(options.options);
   const sandboxFor = await sandboxes(options.sandbox);
   const { of, chosen, seed } = await choose(plan, { ...options, stores });
   const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), chosen.length));
@@ -147,11 +152,12 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
     let again: Again;
     try {
       const runnable = runnableOf(name, planTask);
-      const taskOptions = optionsOf(plan, name);
+      const taskOptions = configured.of(plan, name, task);
       const handed = passed(taskOptions.pass, options.callerEnv ?? process.env);
       if (isExpander(planTask)) handed["INPUT_IDS"] = Buffer.from(encode(planTask.inputs)).toString();
       emit({ event: "verify.running", ...about, execution: success.execution });
-      const request = { planTask, runnable, options: taskOptions, passed: handed, success, step, slot };
+      const limits = limitsOf(taskOptions, 1);
+      const request = { planTask, runnable, limits, passed: handed, success, step, slot };
       again = await runAgain(context, request);
     } catch (error) {
       if (!(error instanceof AlamodeError) || !/^bad-(task|options)$/.test(error.code)) throw error;

@@ -1,9 +1,12 @@
 // What the engine needs to know of each due node: read and checked before anything starts, all bad tasks in one error.
 import { AlamodeError } from "../errors.ts";
 import type { PlanGraph } from "../plan/graph.ts";
+import { type Place, placeOf } from "../plan/places.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Cause, Decision } from "./decide.ts";
-import { optionsOf, passed, type Runnable, runnableOf, type TaskOptions } from "./runnable.ts";
+import type { ConfiguredOptions, TaskOptions } from "./options.ts";
+import { passed } from "./pass.ts";
+import { type Runnable, runnableOf } from "./runnable.ts";
 
 export interface Parsed {
   readonly task: string;
@@ -11,6 +14,15 @@ export interface Parsed {
   readonly options: TaskOptions;
   /** What the option `pass` hands over. */
   readonly passed: Readonly<Record<string, string>>;
+  /** Where the data of a source task is to be had. */
+  readonly place: Place | undefined;
+}
+
+/** What a run brings along for the tasks of its plans. */
+export interface Surroundings {
+  /** The caller's environment, where `pass` finds variables. */
+  readonly callerEnv: Readonly<Record<string, string | undefined>>;
+  readonly configured: ConfiguredOptions;
 }
 
 /** How many bad tasks are told of. */
@@ -27,15 +39,17 @@ const WHY_MISSING: Readonly<Record<Cause["kind"], string>> = {
 export class Work {
   #plan: Plan;
   #graph: PlanGraph;
-  #env: Readonly<Record<string, string | undefined>>;
+  #surroundings: Surroundings;
+  #prefix: string;
   #parsed = new Map<number, Parsed>();
   #causes = new Map<number, Cause>();
 
-  /** `env`: the caller's environment, where `pass` finds variables. */
-  constructor(plan: Plan, graph: PlanGraph, env: Readonly<Record<string, string | undefined>>) {
+  /** `prefix`: what the tasks' names begin with where patterns are held against them. */
+  constructor(plan: Plan, graph: PlanGraph, surroundings: Surroundings, prefix = "") {
     this.#plan = plan;
     this.#graph = graph;
-    this.#env = env;
+    this.#surroundings = surroundings;
+    this.#prefix = prefix;
   }
 
   /** Reads every due task. Throws `bad-task`, `bad-options`, `external-missing`, with all that is wrong. */
@@ -76,9 +90,11 @@ export class Work {
     if (this.#parsed.has(node)) return;
     const task = this.#graph.names(node)[0];
     if (task === undefined) throw externalMissing(this.#graph, node, cause);
-    const options = optionsOf(this.#plan, task);
+    const { callerEnv, configured } = this.#surroundings;
+    const options = configured.of(this.#plan, task, this.#prefix + task);
     const runnable = runnableOf(task, this.#plan.tasks[task]!);
-    this.#parsed.set(node, { task, runnable, options, passed: passed(options.pass, this.#env) });
+    const place = placeOf(this.#plan, task);
+    this.#parsed.set(node, { task, runnable, options, passed: passed(options.pass, callerEnv), place });
   }
 }
 

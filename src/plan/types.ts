@@ -13,6 +13,9 @@ export type Spec = Bmap;
 /** How to run a task; changes no ID. Kept in `meta.options[task]`, absent when empty. */
 export type Options = Bmap;
 
+/** Options for all tasks of a name or pattern (`align/*`), as a machine's configuration says them. Later ones win, key by key. */
+export type OptionsByPattern = { readonly [pattern: string]: Options };
+
 /** One task of a plan: its spec, plus `inputs` (dependency name → output) and `output`. */
 export interface PlanTask {
   readonly inputs: { readonly [dependency: string]: OutputId };

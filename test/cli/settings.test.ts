@@ -46,11 +46,21 @@ test("unknown and wrong settings are errors that say what is right", async (t) =
     ["export default { keepGoing: 'yes' };", /keepGoing must be true or false/, /"yes"/],
     ["export default { store: 7 };", /store must be text/, /7/],
     ["export default { places: { '/ref': 'mnt' } };", /places must be a map of absolute paths/, /mnt/],
+    ["export default { options: ['align/*'] };", /options must be a map of task names or patterns/, /align/],
     ["export const jobs = 3;", /no default export/, /export default/],
   ];
   for (const [content, message, hint] of wrong) {
     await assert.rejects(loadSettings(withSettings(t, content)), { code: "bad-settings", message, hint });
   }
+});
+
+test("wrong options of a pattern are told with file, pattern and what is near", async (t) => {
+  const folder = withSettings(t, "export default { options: { 'align/*': { retrys: 2 } } };");
+  await assert.rejects(loadSettings(folder), {
+    code: "bad-options",
+    message: /alamode\.config\.ts: options for "align\/\*": "retrys" is not an option$/,
+    hint: 'Did you mean "retries"?',
+  });
 });
 
 test("flags win over the environment, that over the settings, and those over .alamode in the project", (t) => {

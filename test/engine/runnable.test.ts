@@ -1,15 +1,14 @@
-// What specs and options ask for, and how what cannot be run is told.
+// What specs ask for, and how what cannot be run is told.
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import type { Bmap } from "../../src/bencode/types.ts";
-import { optionsOf, passed, runnableOf, type TaskOptions } from "../../src/engine/runnable.ts";
+import { runnableOf } from "../../src/engine/runnable.ts";
 import type { AlamodeError } from "../../src/errors.ts";
 import { inputFileName } from "../../src/plan/input-name.ts";
 import { planOf } from "./rig.ts";
 
 const runnable = (spec: Bmap) => runnableOf("fit", planOf({ fit: [spec] }).tasks["fit"]!);
-const options = (given: Bmap): TaskOptions => optionsOf(planOf({ fit: "true" }, { fit: given }), "fit");
 
 function message(act: () => unknown, code: string): string {
   let text = "";
@@ -80,66 +79,6 @@ test("a spec that cannot be run is told with all that is wrong with it", () => {
       `task "fit" cannot be run: ${what}`,
     );
   }
-});
-
-test("options have defaults, and durations are seconds or say their unit", () => {
-  const defaults = { retries: 0, backoffMs: 1000, timeoutMs: undefined, pass: [] };
-  assert.deepEqual(optionsOf(planOf({ fit: "true" }), "fit"), defaults);
-  assert.deepEqual(options({ retries: 2, backoff: "250ms", timeout: "2h", pass: "TOKEN" }), {
-    retries: 2,
-    backoffMs: 250,
-    timeoutMs: 7_200_000,
-    pass: ["TOKEN"],
-  });
-  const timeouts: [string | number, number][] = [
-    [90, 90_000],
-    ["90s", 90_000],
-    ["10 m", 600_000],
-    ["10min", 600_000],
-    ["1d", 86_400_000],
-  ];
-  for (const [timeout, ms] of timeouts) assert.equal(options({ timeout }).timeoutMs, ms);
-});
-
-test("options that cannot be meant are told, with the one that is near", () => {
-  const cases: [Bmap, string][] = [
-    [{ retry: 2 }, '"retry" is not an option'],
-    [{ retries: -1 }, "retries must be a whole number from 0"],
-    [{ retries: "2" }, "retries must be a whole number from 0"],
-    [{ timeout: 0 }, "timeout must be a duration"],
-    [{ timeout: "soon" }, "timeout must be a duration"],
-    [{ timeout: "0s" }, "timeout must be a duration"],
-    [{ backoff: "-1s" }, "backoff must be a duration"],
-    [{ pass: [1] }, "pass must be a list of names"],
-    [{ pass: { A: "1" } }, "pass must be a list of names"],
-  ];
-  for (const [given, what] of cases) {
-    assert.equal(
-      message(() => options(given), "bad-options"),
-      `options of task "fit": ${what}`,
-    );
-  }
-  assert.throws(() => options({ timout: 2 }), { hint: 'Did you mean "timeout"?' });
-});
-
-test("pass hands over what its patterns name, and nothing else", () => {
-  const env = {
-    AWS_KEY: "k",
-    AWS_: "e",
-    XAWS_KEY: "x",
-    "A.B": "dot",
-    AxB: "no",
-    TOKEN: "t",
-    NONE: undefined,
-  };
-  assert.deepEqual(passed(["AWS_*", "TOKEN", "MISSING", "NONE"], env), {
-    AWS_KEY: "k",
-    AWS_: "e",
-    TOKEN: "t",
-  });
-  assert.deepEqual(passed(["A.B"], env), { "A.B": "dot" });
-  assert.deepEqual(passed(["*_KEY"], env), { AWS_KEY: "k", XAWS_KEY: "x" });
-  assert.deepEqual(passed([], env), {});
 });
 
 test("dependency names become file names by the rule that is written down", () => {

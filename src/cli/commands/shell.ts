@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import { constants } from "node:os";
 import { openShell, type Shell } from "../../engine/shell.ts";
-import { contextOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
+import { contextOf, machineOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
 import { taskOf } from "../goals.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 
@@ -16,6 +16,7 @@ export async function shellCommand(what: string, options: SandboxOptions): Promi
       store,
       record,
       ...sandboxOf(context, options),
+      ...machineOf(context),
       ...(path === undefined ? {} : { path }),
     });
     try {

@@ -4,7 +4,7 @@ import { jsonDocument } from "../../bencode/as-json.ts";
 import { type Due, type Reason, type Status, status } from "../../engine/status.ts";
 import { changeText, pathText } from "../../plan/change-text.ts";
 import { clip } from "../../plan/clip.ts";
-import { contextOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
+import { contextOf, machineOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { familyOf } from "../families.ts";
 import { count, duration, nameText, oneLine, pad, roughly } from "../format.ts";
@@ -35,6 +35,7 @@ export async function statusCommand(patterns: readonly string[], options: Status
       record,
       pipeline: name,
       ...sandboxOf(context, options),
+      ...machineOf(context),
       ...(goals === undefined ? {} : { goals, ...(options.force ? { force: goals } : {}) }),
       ...(jobs === undefined ? {} : { jobs }),
     });

@@ -2,7 +2,7 @@
 import { verify } from "../../engine/verify.ts";
 import { verifyStored } from "../../engine/verify-stored.ts";
 import { AlamodeError } from "../../errors.ts";
-import { type Context, contextOf, type SandboxOptions, withExisting } from "../context.ts";
+import { type Context, contextOf, machineOf, type SandboxOptions, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { selectedGoals } from "../goals.ts";
 import { loadPipeline, type Pipeline } from "../load-pipeline.ts";
@@ -45,6 +45,7 @@ export async function verifyCommand(patterns: readonly string[], options: Verify
         : await verify(plan!, {
             ...common,
             kill: telling.kill,
+            ...machineOf(context),
             ...(share === undefined ? {} : { share }),
             ...(seed === undefined ? {} : { seed }),
             ...(sandbox === undefined ? {} : { sandbox }),

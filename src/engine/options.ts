@@ -1,0 +1,153 @@
+// How tasks are run: all options there are, one entry each, and what pipeline and configuration come to for one task. They change
+// no ID. What the configuration says of a pattern of names wins over the pipeline's own word, for it knows the machine.
+import { matchesGlob } from "node:path";
+import { AlamodeError } from "../errors.ts";
+import { nearNames } from "../plan/near.ts";
+import type { Options, OptionsByPattern, Plan } from "../plan/types.ts";
+import { atAttempt, durationMs, type Quantity, quantity } from "./quantities.ts";
+
+interface Option<T> {
+  /** A value of the pipeline's meta or of the configuration; undefined is the answer for one that it cannot have. */
+  readonly read: (value: unknown) => T | undefined;
+  readonly otherwise: T;
+  /** What is said of a wrong value, after the option's name and "must be". */
+  readonly must: string;
+  readonly hint: string;
+}
+
+const DURATIONS = "Write seconds, or text such as '90s', '10m', '2h', '1d'";
+
+const OPTIONS = {
+  /** How often it is tried again. */
+  retries: option<number>({
+    read: (value) => wholeNumber(value, 0),
+    otherwise: 0,
+    must: "a whole number from 0",
+    hint: "Write e.g. { retries: 2 }.",
+  }),
+  /** Milliseconds before it is tried again; twice as many each time. */
+  backoff: option<number>({
+    read: durationMs,
+    otherwise: 1000,
+    must: "a duration",
+    hint: `${DURATIONS}.`,
+  }),
+  /** Milliseconds that an attempt may take. */
+  timeout: option<Quantity | undefined>({
+    read: (value) => quantity(value, durationMs),
+    otherwise: undefined,
+    must: "a duration",
+    hint: `${DURATIONS}, or '10m * attempt'.`,
+  }),
+  /** Names, or patterns with `*`, of the caller's variables that are handed to the step. */
+  pass: option<readonly string[]>({
+    read: (value) => texts(typeof value === "string" ? [value] : value),
+    otherwise: [],
+    must: "a list of names",
+    hint: "Write e.g. { pass: ['TOKEN', 'AWS_*'] }.",
+  }),
+};
+
+/** What all the options of one task come to. */
+export type TaskOptions = { readonly [Name in keyof typeof OPTIONS]: (typeof OPTIONS)[Name]["otherwise"] };
+
+/** What one attempt may use. */
+export interface Limits {
+  readonly timeoutMs?: number;
+}
+
+interface Rule {
+  readonly pattern: string;
+  /** What every name that it matches begins with. */
+  readonly start: string;
+  readonly options: Options;
+}
+
+/** What a configuration says of tasks, ready to be asked of each. */
+export class ConfiguredOptions {
+  readonly #rules: readonly Rule[];
+
+  /** Throws `bad-options`. */
+  constructor(byPattern: OptionsByPattern = {}) {
+    this.#rules = Object.entries(byPattern).map(([pattern, options]) => {
+      readOptions(options, `options for "${pattern}"`);
+      return { pattern, start: /^[^*?[\]{}()!+@\\]*/.exec(pattern)![0], options };
+    });
+  }
+
+  /** The options of a task. `name`: what patterns are held against, which says more where a task wrote the plan. Throws `bad-options`. */
+  of(plan: Plan, task: string, name = task): TaskOptions {
+    const all = plan.meta["options"];
+    const own = isMap(all) ? all[task] : undefined;
+    const where = `options of task "${name}"`;
+    const rules = this.#rules.filter((rule) => matches(rule, name));
+    if (rules.length === 0) return own === undefined ? NONE : readOptions(own, where);
+    const merged: Record<string, unknown> = Object.create(null);
+    for (const options of [own ?? {}, ...rules.map((rule) => rule.options)]) {
+      if (!isMap(options)) return readOptions(options, where);
+      for (const [key, value] of Object.entries(options)) if (value !== undefined) merged[key] = value;
+    }
+    return readOptions(merged, where);
+  }
+
+  /** Patterns that match none of these names. */
+  unmatched(names: readonly string[]): string[] {
+    return this.#rules
+      .filter((rule) => !names.some((name) => matches(rule, name)))
+      .map(({ pattern }) => pattern);
+  }
+}
+
+/** The limits of an attempt, counted from 1. */
+export function limitsOf({ timeout }: TaskOptions, attempt: number): Limits {
+  return timeout === undefined ? {} : { timeoutMs: atAttempt(timeout, attempt) };
+}
+
+/** Reads what is said of a task or pattern; `where` begins the message. Throws `bad-options`. */
+export function readOptions(given: unknown, where: string): TaskOptions {
+  const fail = (what: string, hint: string): never => {
+    throw new AlamodeError("bad-options", `${where}: ${what}`, { hint });
+  };
+  if (!isMap(given)) return fail("must be a map", "Write e.g. { retries: 2 }.");
+  const known = Object.keys(OPTIONS);
+  const found: Record<string, unknown> = { ...NONE };
+  for (const [key, value] of Object.entries(given)) {
+    if (!Object.hasOwn(OPTIONS, key)) {
+      const [meant] = nearNames(key, known);
+      fail(
+        `"${key}" is not an option`,
+        meant ? `Did you mean "${meant}"?` : `There are ${known.join(", ")}.`,
+      );
+    }
+    if (value === undefined) continue;
+    const { read, must, hint } = OPTIONS[key as keyof TaskOptions];
+    found[key] = read(value) ?? fail(`${key} must be ${must}`, hint);
+  }
+  return found as TaskOptions;
+}
+
+const NONE = Object.fromEntries(
+  Object.entries(OPTIONS).map(([key, { otherwise }]) => [key, otherwise]),
+) as unknown as TaskOptions;
+
+function option<T>(entry: Option<T>): Option<T> {
+  return entry;
+}
+
+function matches({ pattern, start }: Rule, name: string): boolean {
+  return name === pattern || (start !== pattern && name.startsWith(start) && matchesGlob(name, pattern));
+}
+
+function wholeNumber(value: unknown, least: number): number | undefined {
+  return Number.isSafeInteger(value) && (value as number) >= least ? (value as number) : undefined;
+}
+
+function texts(value: unknown): readonly string[] | undefined {
+  return Array.isArray(value) && value.every((item) => typeof item === "string") ? value : undefined;
+}
+
+function isMap(value: unknown): value is { readonly [key: string]: unknown } {
+  return (
+    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+  );
+}
