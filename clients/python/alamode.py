@@ -49,7 +49,8 @@ class Run(NamedTuple):
 
 
 class Made(NamedTuple):
-    """One task of a pipeline. `state`: made, not made, stale (an input has come out otherwise since), lost, damaged."""
+    """One task of a pipeline. `state`: made, not made, stale (an input has come out otherwise since), lost, damaged, or
+    elsewhere: in a store that is no folder known here."""
 
     pipeline: str
     task: str
@@ -91,8 +92,13 @@ class Project:
         record = record or os.environ.get("ALAMODE_RECORD")
         if (store is None or record is None) and config.exists():
             _refuse_places_in(config, [name for name, at in (("store", store), ("record", record)) if at is None])
-        self.store = Path(store).resolve() if store else found / ".alamode"
-        self.record = Path(record).resolve() if record else found / ".alamode" / "record.db"
+        if record and "://" in str(record):
+            raise AlamodeError("record-unreadable", "the record is a database on a server, and this reads files only. Ask the "
+                               "command instead: alamode path TASK, alamode runs --json")
+        own = found / ".alamode"
+        self.store = own if not store or "://" in str(store) else Path(store).resolve()
+        self.record = Path(record).resolve() if record else own / "record.db"
+        self._stores = [self.store] if self.store == own else [self.store, own]  # own: from the days before another was chosen
 
     def path(self, what: str, run: Optional[int] = None, stale: bool = False) -> Path:
         """
@@ -101,7 +107,7 @@ class Project:
         has it, or as run number `run` had it.
 
         Raises AlamodeError with the code `no-record`, `unknown-task`, `ambiguous`, `not-made`, `output-stale` (unless `stale`
-        says that this will do), `output-missing` (made, but gone), `output-damaged`.
+        says that this will do), `output-missing` (made, but gone), `output-damaged`, `output-elsewhere` (in a store that is not this folder).
         """
         with self._connect() as db:
             found = _find(db, what, run)
@@ -148,18 +154,19 @@ class Project:
     def _state(self, db: sqlite3.Connection, output: bytes) -> _State:
         """What stands for an output, and whether its bytes are there."""
         row = db.execute(
-            """SELECT s.location, s.state, s.stale, s.made_at, s.size_bytes, p.bytes FROM outputs o
+            """SELECT s.location, s.state, s.stale, s.made_at, s.size_bytes, p.bytes, s.store FROM outputs o
                JOIN standing t ON t.output_id = o.id JOIN successes s ON s.id = t.success_id
                LEFT JOIN specs p ON p.id = o.spec_id WHERE o.output = ?""", (output,)).fetchone()
         if row is None:
             return _State("not made")
-        location, state, stale, made, size, spec = row
+        location, state, stale, made, size, spec, store = row
         if state in ("lost", "damaged"):
             return _State(state)
-        place = self.store / "outputs" / location
+        its = next((folder for folder in self._stores if _id(folder) == store), None)
+        place = (its or self.store) / "outputs" / location  # without its id it may be a copy of that store
         # A link that is no data in place shows another output's tree to people; the tree itself is not there.
         if not place.exists() or (place.is_symlink() and place.suffix != ".place"):
-            return _State("lost")
+            return _State("lost" if its else "elsewhere")
         place = Path(os.path.realpath(place))
         produces = _text(spec, b"produces")
         lies = place / produces if produces and place.is_dir() else place
@@ -169,6 +176,9 @@ class Project:
         again = f"alamode run {_quoted(found.task)}" if found.task else "the pipeline that makes it"
         if state.name == "lost":
             return AlamodeError("output-missing", f"{what} was made, but is not in {self.store} any more. Make it again: {again}")
+        if state.name == "elsewhere":
+            return AlamodeError("output-elsewhere", f"{what} is made, but lies in another store than {self.store}. Name that store's "
+                                f"folder, alamode.open(store=...), or copy it here: alamode get {_quoted(found.task or what)}")
         if state.name == "damaged":
             return AlamodeError("output-damaged", f"{what} was changed in the store since it was made. Make it again: {again}")
         if state.name == "stale":
@@ -340,6 +350,14 @@ def _refuse_places_in(config: Path, missing: list[str]) -> None:
         arguments = ", ".join(f"{name}=..." for name in said)
         raise AlamodeError("config-unread", f"{config} says where the {' and the '.join(said)} is, and cannot be read without "
                            f"Node.js: say it too, alamode.open({arguments}), or as ALAMODE_{said[0].upper()}")
+
+
+def _id(store: Path) -> str:
+    """The name that records have for a store; "" for a folder that is none."""
+    try:
+        return (store / "id").read_text().strip()
+    except OSError:
+        return ""
 
 
 def _time(ms: int) -> datetime:

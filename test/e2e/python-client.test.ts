@@ -144,7 +144,9 @@ test("store and record are where the CLI looks; what only Node.js can read is as
   await here.done(["run"]);
   assert.equal(ask(here, `len(alamode.runs())`), "1");
 
+  const before = (await here.done(["path", "raw"])).trim();
   here.write("alamode.config.ts", `export default { store: "there" };\n`);
+  here.write("pipeline.ts", fruit(4));
   await here.done(["run"]);
   assert.match(
     ask(here, `alamode.path("raw")`),
@@ -154,11 +156,29 @@ test("store and record are where the CLI looks; what only Node.js can read is as
   assert.match(there, /\/there\/outputs\//);
   assert.equal(ask(here, `alamode.open(store="there").path("raw")`), there);
   assert.equal(ask(here, `alamode.path("raw")`, { env: { ALAMODE_STORE: "there" } }), there);
+  assert.equal(
+    ask(here, `alamode.open(store="there").path("raw", run=1)`),
+    before,
+    "made before, in the project's own",
+  );
   const elsewhere = { env: { ALAMODE_STORE: "s", ALAMODE_RECORD: "r/x.db" } };
   await here.done(["run"], elsewhere);
   assert.equal(
     ask(here, `alamode.path("raw")`, elsewhere),
     (await here.done(["path", "raw"], elsewhere)).trim(),
+  );
+  const record = "r/x.db";
+  assert.match(
+    ask(here, `alamode.open("other", "${record}").path("raw")`),
+    /^output-elsewhere: raw is made, but lies in another store than .*\/other\. .*: alamode get raw$/,
+  );
+  assert.match(
+    ask(here, `alamode.path("raw")`, { env: { ALAMODE_STORE: "s3://bucket/x", ALAMODE_RECORD: record } }),
+    /^output-elsewhere: /,
+  );
+  assert.match(
+    ask(here, `alamode.open(record="postgres://host/x").runs()`),
+    /^(config-unread|record-unreadable): /,
   );
   assert.match(ask(here, `alamode.open("s", "r").runs()`), /^bad-record: .* is a folder/);
   here.write("r/text.db", "no database at all, but long enough for a header of one".repeat(40));
