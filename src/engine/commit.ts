@@ -3,6 +3,7 @@
 import { type OutputId, specOf } from "../plan/types.ts";
 import { weakest } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
+import { Needles } from "../store/needles.ts";
 import type { Making, SealedTree, Store, TreeDigest } from "../store/types.ts";
 import { isolationOf } from "./source-step.ts";
 import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step-types.ts";
@@ -31,11 +32,12 @@ export async function commitStep(
   const output = madeOutput(request);
   const sealed =
     finished.sealed ??
-    (await making.seal({ inputs: Object.values(making.inputs), needle: run }, context.kill));
-  if (sealed.needleIn !== undefined) {
+    (await making.seal({ inputs: Object.values(making.inputs), needles: new Needles([run]) }, context.kill));
+  const scratchIn = sealed.needlesIn?.get(0);
+  if (scratchIn !== undefined) {
     warn(
       "scratch-path",
-      `${sealed.needleIn === "" ? "its output" : `"${sealed.needleIn}"`} holds the random name of the scratch folder, so it will never be made again with the same bytes`,
+      `${scratchIn === "" ? "its output" : `"${scratchIn}"`} holds the random name of the scratch folder, so it will never be made again with the same bytes`,
       task,
       "Write relative paths into results.",
     );

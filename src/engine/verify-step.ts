@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import type { PlanTask } from "../plan/types.ts";
 import type { Execution, Failure, Isolation, RecordDb, Success } from "../record/types.ts";
+import { Needles } from "../store/needles.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
@@ -163,7 +164,7 @@ class Attempt {
     const failure = (await this.#changedInput()) ?? judgeCommand(command, ended);
     if (failure) return this.failed(failure);
 
-    const sealed = await prepared.seal({ inputs, needle: id }, kill);
+    const sealed = await prepared.seal({ inputs, needles: new Needles([id]) }, kill);
     const durationMs = performance.now() - this.#startedMs;
     if (sealed.digest === success.treeDigest) return { kind: "same", sealed, durationMs };
     const hint = this.#hint(sealed, sandbox);
@@ -195,7 +196,8 @@ class Attempt {
   }
 
   /** What may be the reason that other bytes were made, where that can be told. */
-  #hint({ needleIn }: SealedTree, sandbox: Sandbox): string | undefined {
+  #hint({ needlesIn }: SealedTree, sandbox: Sandbox): string | undefined {
+    const needleIn = needlesIn?.get(0);
     if (needleIn !== undefined) {
       const what = needleIn === "" ? "It" : `"${needleIn}"`;
       return `${what} holds the path of the scratch folder, which is another one each time: write relative paths into results.`;

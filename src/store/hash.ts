@@ -2,44 +2,42 @@
 import { createHash, hash as digestOf } from "node:crypto";
 import { lstatSync, readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
+import { Needles } from "./needles.ts";
 import { encodeTree, treeDigest } from "./tree.ts";
 import { Turn } from "./turn.ts";
 import type { HashedTree, Tree, TreeEntry } from "./types.ts";
 import { badOutput, type Listed, placeOf, specialKind, targetOf, walk } from "./walk.ts";
 
 const chunkBytes = 1024 * 1024;
+const NO_NEEDLES = new Needles([]);
 
 /** What reading a file to its end gave. */
 export interface FileContent {
   readonly sha256: string;
   readonly size: number;
-  /** Whether the bytes looked for are in it; false when none were. */
-  readonly found: boolean;
+  /** Which of the needles are in it, by their index; none where none were given. */
+  readonly found: ReadonlySet<number>;
 }
 
 /** Hashes a small file (up to 1 MiB or so) at once: a few microseconds, where promises cost ten times as much. */
-function hashSmallFile(path: string, needle: Buffer | undefined): FileContent {
+function hashSmallFile(path: string, needles: Needles): FileContent {
   const bytes = readFileSync(path);
   return {
     sha256: digestOf("sha256", bytes),
     size: bytes.length,
-    found: needle !== undefined && bytes.includes(needle),
+    found: needles.in(bytes),
   };
 }
 
 /** Hashes a file of any size in pieces of 1 MiB; other work goes on between them. Throws the signal's reason. */
-async function hashLargeFile(
-  path: string,
-  needle: Buffer | undefined,
-  signal?: AbortSignal,
-): Promise<FileContent> {
+async function hashLargeFile(path: string, needles: Needles, signal?: AbortSignal): Promise<FileContent> {
   const hash = createHash("sha256");
   // What was read last stays in front of the next piece, so that a needle across the border is seen.
-  const kept = needle === undefined ? 0 : Math.max(0, needle.length - 1);
+  const kept = Math.max(0, needles.longest - 1);
   const buffer = Buffer.allocUnsafe(kept + chunkBytes);
   let before = 0;
   let size = 0;
-  let found = false;
+  let found: ReadonlySet<number> = new Set();
   await using file = await open(path, "r");
   for (;;) {
     signal?.throwIfAborted();
@@ -47,9 +45,10 @@ async function hashLargeFile(
     if (bytesRead === 0) return { sha256: hash.digest("hex"), size, found };
     size += bytesRead;
     hash.update(buffer.subarray(before, before + bytesRead));
-    if (needle !== undefined && !found) {
+    if (found.size < needles.count) {
       const end = before + bytesRead;
-      found = buffer.subarray(0, end).includes(needle);
+      const more = needles.in(buffer.subarray(0, end));
+      if (more.size > 0) found = found.union(more);
       before = Math.min(kept, end);
       buffer.copy(buffer, 0, end - before, end);
     }
@@ -60,10 +59,10 @@ async function hashLargeFile(
 export function hashFile(
   path: string,
   sizeBytes: number,
-  needle?: Buffer,
+  needles: Needles = NO_NEEDLES,
   signal?: AbortSignal,
 ): FileContent | Promise<FileContent> {
-  return sizeBytes <= chunkBytes ? hashSmallFile(path, needle) : hashLargeFile(path, needle, signal);
+  return sizeBytes <= chunkBytes ? hashSmallFile(path, needles) : hashLargeFile(path, needles, signal);
 }
 
 /** What a file is before its content is read. */
@@ -75,7 +74,7 @@ export interface FileFacts {
 export interface HashEntriesOptions {
   /** Called before each file is read; what it says is held against what is read. */
   readonly look: (place: string, path: string) => FileFacts | Promise<FileFacts>;
-  readonly needle?: string;
+  readonly needles?: Needles;
   readonly turn: Turn;
   readonly signal?: AbortSignal;
 }
@@ -85,24 +84,27 @@ export async function hashEntries(
   top: string,
   listed: readonly Listed[],
   options: HashEntriesOptions,
-): Promise<HashedTree & { needleIn?: string }> {
-  const { look, needle, turn, signal } = options;
-  const needleBytes = needle === undefined ? undefined : Buffer.from(needle);
+): Promise<HashedTree & { needlesIn?: ReadonlyMap<number, string> }> {
+  const { look, needles = NO_NEEDLES, turn, signal } = options;
   const tree = new Map<string, TreeEntry>();
-  let needleIn: string | undefined;
+  const needlesIn = new Map<number, string>();
+  const note = (found: ReadonlySet<number>, path: string) => {
+    for (const needle of found) if (!needlesIn.has(needle)) needlesIn.set(needle, path);
+  };
   for (const { path, kind } of listed) {
     if (turn.over()) await turn.next();
-    if (needle !== undefined && needleIn === undefined && path.includes(needle)) needleIn = path;
+    note(needles.inText(path), path);
     if (kind === "folder") tree.set(path, { kind });
     else if (kind === "link") {
       const target = targetOf(top, path);
-      if (needle !== undefined && needleIn === undefined && target.includes(needle)) needleIn = path;
+      note(needles.inText(target), path);
       tree.set(path, { kind, target });
     } else {
       const place = placeOf(top, path);
       const looked = look(place, path);
       const { size, executable } = looked instanceof Promise ? await looked : looked;
-      const wanted = needleIn === undefined ? needleBytes : undefined;
+      // Once all are found there is nothing to look for.
+      const wanted = needlesIn.size < needles.count ? needles : NO_NEEDLES;
       const reading = hashFile(place, size, wanted, signal);
       const content = reading instanceof Promise ? await reading : reading;
       if (content.size !== size) {
@@ -110,11 +112,11 @@ export async function hashEntries(
           hint: "Wait in the task for everything that it started.",
         });
       }
-      if (content.found) needleIn = path;
+      note(content.found, path);
       tree.set(path, { kind, size, sha256: content.sha256, executable });
     }
   }
-  return { ...summed(tree), ...(needleIn === undefined ? {} : { needleIn }) };
+  return { ...summed(tree), ...(needlesIn.size === 0 ? {} : { needlesIn }) };
 }
 
 /** A tree of which every entry is known, with its digest. */

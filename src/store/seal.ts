@@ -57,7 +57,7 @@ async function sealTree(top: string, options: SealOptions, signal?: AbortSignal)
   const hashed = await hashEntries(top, listed, {
     look,
     turn,
-    ...(options.needle === undefined ? {} : { needle: options.needle }),
+    ...(options.needles === undefined ? {} : { needles: options.needles }),
     ...(signal === undefined ? {} : { signal }),
   });
 

@@ -1,6 +1,7 @@
 // Where trees live: one interface, a file per kind of store. Knows nothing of success: the record does.
 import type { Bmap } from "../bencode/types.ts";
 import type { OutputId } from "../plan/types.ts";
+import type { Needles } from "./needles.ts";
 
 declare const brand: unique symbol;
 
@@ -40,15 +41,15 @@ export interface SealedTree extends HashedTree {
   readonly stamps: Uint8Array;
   /** It stays where it is, and its location leads there. */
   readonly inPlace?: true;
-  /** Path of the first file, link or name that holds `needle`, if one was given and found. */
-  readonly needleIn?: string;
+  /** Index of a needle that was found → path of the first file, link or name that holds it. Absent where none was. */
+  readonly needlesIn?: ReadonlyMap<number, string>;
 }
 
 export interface SealOptions {
   /** Absolute real paths of the declared inputs: a link that resolves into one is replaced by its content. */
   readonly inputs?: readonly string[];
-  /** Text to look for in names, link targets and contents (the random name of the scratch folder). */
-  readonly needle?: string;
+  /** What to look for in names, link targets and contents: the random name of the scratch folder, secrets. */
+  readonly needles?: Needles;
 }
 
 export interface CommitOptions {

@@ -16,6 +16,7 @@ import {
 import { createServer } from "node:net";
 import { type TestContext, test } from "node:test";
 import { AlamodeError } from "../../src/errors.ts";
+import { Needles } from "../../src/store/needles.ts";
 import { seal } from "../../src/store/seal.ts";
 import { build, scratch, type Thing, withUmask } from "./scratch.ts";
 
@@ -281,10 +282,29 @@ test("the needle is found in contents, names and link targets, and only there", 
   ];
   for (const [things, found] of cases) {
     const top = build(`${scratch(t)}/OUTPUT`, things);
-    const sealed = await seal(top, { needle });
-    assert.equal(sealed.needleIn, found);
-    assert.equal("needleIn" in sealed, found !== undefined);
+    for (const others of [[], ["never there", "nor this"]]) {
+      const sealed = await seal(top, { needles: new Needles([needle, ...others]) });
+      assert.deepEqual([...(sealed.needlesIn ?? [])], found === undefined ? [] : [[0, found]]);
+      assert.equal("needlesIn" in sealed, found !== undefined);
+    }
   }
+});
+
+test("of several needles each is found where it is first", async (t) => {
+  const long = "x".repeat(300_000);
+  const border = Buffer.alloc(3 * 1024 * 1024, ".");
+  border.write(`first!${long}`, 1024 * 1024 - 150_000);
+  border.write("second", border.length - 6);
+  const top = build(`${scratch(t)}/OUTPUT`, { a: "first", border, c: "first! second third" });
+  const { needlesIn } = await seal(top, { needles: new Needles(["first!", "second", "third!", long]) });
+  assert.deepEqual(
+    needlesIn,
+    new Map([
+      [0, "border"],
+      [1, "border"],
+      [3, "border"],
+    ]),
+  );
 });
 
 test("many small files are sealed, and other work goes on meanwhile", async (t) => {
@@ -296,7 +316,7 @@ test("many small files are sealed, and other work goes on meanwhile", async (t) 
   }
   const start = performance.now();
   const turns = countTurns();
-  const sealed = await seal(top, { needle: "nowhere" });
+  const sealed = await seal(top, { needles: new Needles(["nowhere"]) });
   t.diagnostic(`sealed ${count} files in ${Math.round(performance.now() - start)} ms, ${turns()} turns`);
   assert.equal(sealed.files, count);
   assert.ok(turns() > 3);
