@@ -12,6 +12,9 @@ import { successCalls } from "./sqlite-successes.ts";
 import { verificationCalls } from "./sqlite-verifications.ts";
 import type { Millis, RecordDb, RunId } from "./types.ts";
 
+/** How often whoever waits for another's execution asks: a look costs next to nothing here. */
+const POLL_MS = 250;
+
 export interface SqliteRecordOptions {
   /** The clock; default `Date.now`. */
   readonly now?: () => Millis;
@@ -31,6 +34,10 @@ export async function openSqliteRecord(file: string, options: SqliteRecordOption
   return {
     url: `sqlite:${db.file}`,
     id: await db.read(() => db.get<{ id: string }>("SELECT id FROM identity")!.id),
+    leases: "lock",
+    pollMs: POLL_MS,
+    onEnd: () => () => {}, // nobody tells: it is asked
+    onPause: () => () => {},
     ...runCalls(db, now, held),
     ...slotCalls(db),
     ...planQueries(db),

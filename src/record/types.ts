@@ -277,6 +277,23 @@ export interface RecordDb {
   readonly url: string;
   /** 16 hex digits. Names the record wherever it is moved to. */
   readonly id: string;
+  /**
+   * By what a run is known to live: a lock of this machine's, which goes with its process; or a heartbeat, which may stop
+   * though the process goes on, elsewhere and unseen.
+   */
+  readonly leases: "lock" | "heartbeat";
+  /** How often whoever waits for another's execution should ask again, at most, in ms. */
+  readonly pollMs: number;
+  /**
+   * Calls `ended` at most once, when the execution has ended or may have, if the record can tell without being asked: so
+   * whoever waits asks now and then all the same. Returns what calls it off.
+   */
+  onEnd(execution: ExecutionId, ended: () => void): () => void;
+  /**
+   * Tells when calls begin to wait for a database that is away (what is wrong), and when they go on (undefined). Returns what
+   * calls that off.
+   */
+  onPause(listener: (error: Error | undefined) => void): () => void;
 
   /**
    * Notes the plan (each spec once) and a new run, and takes the lock by which others know that it lives.

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import type { TestContext } from "node:test";
 import type { Run } from "../../src/record/types.ts";
-import type { InRecord } from "./contract.ts";
+import { expired, type InRecord } from "./contract.ts";
 import { Maker, planOf, startOf } from "./maker.ts";
 import { OtherProcess } from "./other-process.ts";
 
@@ -33,7 +33,7 @@ export function processContract(inRecord: InRecord, opener: URL): void {
     assert.equal(executions.flat().length, 2);
   });
 
-  inRecord("the lease of a killed process is taken over at once", async (record, t, dir) => {
+  inRecord("the lease of a killed process is taken over", async (record, t, dir) => {
     const child = await other(t, dir);
     const run = await child.record.startRun(startOf(plan));
     const request = requestOf(run, "a");
@@ -41,6 +41,7 @@ export function processContract(inRecord: InRecord, opener: URL): void {
     const maker = await Maker.start(record, plan);
     assert.equal((await maker.claim("a")).kind, "held");
     await child.kill();
+    await expired(opener, dir, run.id);
     assert.equal(
       (await record.execution(request.execution))?.failure?.kind,
       "abandoned",
@@ -66,7 +67,7 @@ export function processContract(inRecord: InRecord, opener: URL): void {
     assert.equal((await record.run(run.id))?.status, "running");
   });
 
-  inRecord("who looks at a lock does not take it from its holder", async (record, t, dir) => {
+  inRecord("who looks whether a run lives does not take its life", async (record, t, dir) => {
     const maker = await Maker.start(record, plan);
     const children = await Promise.all([other(t, dir), other(t, dir)]);
     for (let i = 0; i < 20; i++) {
@@ -90,6 +91,7 @@ export function processContract(inRecord: InRecord, opener: URL): void {
     await child.record.claim(requestOf(run, "a"));
     assert.equal((await maker.claim("a")).kind, "held");
     await child.kill();
+    await expired(opener, dir, run.id);
     assert.equal((await untilClaimed(maker, "a")).after?.run, run.id);
   });
 }

@@ -1,7 +1,7 @@
 // Slots of schedules: each is one run's, unless that is interrupted or dies.
 import assert from "node:assert/strict";
 import type { RecordDb, Run, ScheduleSlot } from "../../src/record/types.ts";
-import type { InRecord } from "./contract.ts";
+import { expired, type InRecord } from "./contract.ts";
 import { NO_COUNTS, planOf, startOf } from "./maker.ts";
 import { OtherProcess } from "./other-process.ts";
 
@@ -88,6 +88,7 @@ export function slotContract(inRecord: InRecord, opener: URL): void {
     const first = await begin(child.record);
     await assert.rejects(begin(record), taken);
     await child.kill();
+    await expired(opener, dir, first.id);
     const [seen] = await record.slots("pipeline", slot.series, 10);
     assert.deepEqual([seen?.run, seen?.status], [first.id, "abandoned"]);
     const second = await begin(record);

@@ -1,6 +1,6 @@
 // What every kind of record keeps to. Each driver's tests call this with a module that opens it.
 import { type TestContext, test } from "node:test";
-import type { RecordDb } from "../../src/record/types.ts";
+import type { RecordDb, RunId } from "../../src/record/types.ts";
 import { aliasContract } from "./contract-alias.ts";
 import { leaseContract } from "./contract-leases.ts";
 import { modelContract } from "./contract-model.ts";
@@ -19,12 +19,26 @@ export type InRecord = (
   body: (record: RecordDb, t: TestContext, dir: string) => Promise<void>,
 ) => void;
 
-/** `opener` is a module whose `open(dir)` gives a fresh record that may use the folder `dir`, or the one opened there before. */
+/** What a module exports that opens one kind of record. */
+export interface Opener {
+  /** A fresh record that may use the folder `dir`, or the one opened there before. */
+  open(dir: string): Promise<RecordDb>;
+  /** Where leases go by heartbeat: lets that of a run run out that no longer renews it. */
+  expire?(dir: string, run: RunId): Promise<void>;
+}
+
+/** To be called after the death of a run's process: a lease by heartbeat has to run out, a lock has gone with it. */
+export async function expired(opener: URL, dir: string, run: RunId): Promise<void> {
+  const { expire } = (await import(opener.href)) as Opener;
+  await expire?.(dir, run);
+}
+
+/** `opener` is an Opener. */
 export function recordContract(name: string, opener: URL): void {
   const inRecord: InRecord = (what, body) =>
     void test(`${name}: ${what}`, async (t) => {
       const dir = scratch(t);
-      const { open } = (await import(opener.href)) as { open: (dir: string) => Promise<RecordDb> };
+      const { open } = (await import(opener.href)) as Opener;
       const record = await open(dir);
       try {
         await body(record, t, dir);

@@ -1,0 +1,49 @@
+// Calls that come while an earlier one is under way go together in the next: one round trip, and one sync of the
+// database's log, for all of them. A call that finds nothing under way goes at once.
+import { AlamodeError } from "../errors.ts";
+
+interface Asked<Request, Answer> {
+  readonly request: Request;
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export class Gathered<Request, Answer> {
+  readonly #most: number;
+  readonly #call: (requests: readonly Request[]) => Promise<readonly Answer[]>;
+  #waiting: Asked<Request, Answer>[] = [];
+  #busy = false;
+
+  /** `call` answers in the order of its requests, of which it gets `most` at once. When it throws, each is asked by itself. */
+  constructor(most: number, call: (requests: readonly Request[]) => Promise<readonly Answer[]>) {
+    this.#most = most;
+    this.#call = call;
+  }
+
+  ask(request: Request): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ request, resolve, reject });
+      if (!this.#busy) void this.#go();
+    });
+  }
+
+  async #go(): Promise<void> {
+    this.#busy = true;
+    while (this.#waiting.length > 0) {
+      const together = this.#waiting.splice(0, this.#most);
+      await this.#askAll(together);
+    }
+    this.#busy = false;
+  }
+
+  async #askAll(together: readonly Asked<Request, Answer>[]): Promise<void> {
+    try {
+      const answers = await this.#call(together.map(({ request }) => request));
+      for (const [i, { resolve }] of together.entries()) resolve(answers[i]!);
+    } catch (error) {
+      const transient = error instanceof AlamodeError && error.transient; // nobody's in particular
+      if (transient || together.length === 1) for (const { reject } of together) reject(error);
+      else for (const one of together) await this.#askAll([one]); // one bad request must not fail the others
+    }
+  }
+}

@@ -1,0 +1,115 @@
+// PostgreSQL's errors in our words, and which of them pass by themselves.
+import { AlamodeError, errnoOf } from "../errors.ts";
+
+/** https://www.postgresql.org/docs/current/errcodes-appendix.html */
+const CONNECTION_CLASS = "08";
+const UNREACHABLE = new Set([
+  "57P01", // admin_shutdown
+  "57P02", // crash_shutdown
+  "57P03", // cannot_connect_now: it is starting up
+  "57P05", // idle_session_timeout
+  "53300", // too_many_connections
+  "25006", // read_only_sql_transaction: this one is a standby now
+]);
+const CONFLICTS = new Set(["40001", "40P01"]); // serialization_failure, deadlock_detected
+const ERRNOS = new Set([
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ECONNABORTED",
+  "EPIPE",
+  "ETIMEDOUT",
+  "EHOSTUNREACH",
+  "EHOSTDOWN",
+  "ENETUNREACH",
+  "ENETDOWN",
+  "EAI_AGAIN",
+  "ENOENT", // the socket of a server that is not up
+]);
+
+/** The five characters that PostgreSQL gives its errors. */
+function sqlState(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { code } = error as Error & { code?: unknown };
+  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
+}
+
+/** Whether the call may succeed once the database is there again. Whether it has done its work is not known then. */
+export function isUnreachable(error: unknown): boolean {
+  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isUnreachable);
+  const state = sqlState(error);
+  if (state !== undefined && (UNREACHABLE.has(state) || state.startsWith(CONNECTION_CLASS))) return true;
+  if (ERRNOS.has(errnoOf(error) ?? "")) return true;
+  // What pg says itself has no code.
+  return (
+    error instanceof Error &&
+    /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying|timeout expired|Query read timeout)/.test(
+      error.message,
+    )
+  );
+}
+
+/** Whether two transactions got in each other's way, and this one was given up. */
+export function isConflict(error: unknown): boolean {
+  return CONFLICTS.has(sqlState(error) ?? "");
+}
+
+/** `error` as it is to be thrown on. `url` holds no password. */
+export function postgresError(error: unknown, url: string): unknown {
+  const facts = { record: url };
+  const said = error instanceof Error ? error.message : String(error);
+  const told = (code: string, message: string, hint: string) =>
+    new AlamodeError(code, message, { facts, hint, cause: error });
+  if (error instanceof AlamodeError) return error;
+  if (isUnreachable(error)) return unreachable(error, url);
+  const state = sqlState(error);
+  switch (state) {
+    case "28000":
+    case "28P01":
+      return told(
+        "record-denied",
+        `the record ${url} does not let us in: ${said}`,
+        "Give the right user in the URL, and the password in PGPASSWORD or ~/.pgpass.",
+      );
+    case "3D000":
+      return told(
+        "record-unreachable",
+        `the record ${url} is not there: ${said}`,
+        "Make the database first:  createdb NAME",
+      );
+    case "42501":
+      return told(
+        "record-read-only",
+        `the record ${url} cannot be written: ${said}`,
+        "Let its owner grant what is missing, or open it as another user.",
+      );
+    case "53100":
+      return told(
+        "no-space",
+        `no space left for the record ${url}`,
+        "Free some space on the server and run again: what was recorded is kept.",
+      );
+    default:
+  }
+  const errno = errnoOf(error);
+  if (errno === "ENOTFOUND" || /password must be a string|SASL|does not support SSL/i.test(said)) {
+    return told(
+      errno === undefined ? "record-denied" : "record-unreachable",
+      `the record ${url} cannot be opened: ${said}`,
+      errno === undefined
+        ? "Give the password in PGPASSWORD or ~/.pgpass."
+        : "Check the name of the host in the URL.",
+    );
+  }
+  return error;
+}
+
+export function unreachable(error: unknown, url: string): AlamodeError {
+  const first = error instanceof AggregateError ? error.errors[0] : error;
+  const said = first instanceof Error ? first.message : String(first);
+  return new AlamodeError("record-unreachable", `the record ${url} cannot be reached: ${said}`, {
+    facts: { record: url },
+    hint: "See whether the database runs and lets this machine in, then run again.",
+    transient: true,
+    cause: error,
+  });
+}

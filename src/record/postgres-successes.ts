@@ -1,0 +1,143 @@
+// Successes in a shared record: look-ups, histories, trees, aliases, and what was found out about them since.
+import type { Location } from "../store/types.ts";
+import { notThere } from "./errors.ts";
+import { isolationSuffices } from "./isolation.ts";
+import { JSONB, jsonOf, type PostgresConnection } from "./postgres-connection.ts";
+import { inputsJson } from "./postgres-leases.ts";
+import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
+import type { AliasRequest, Millis, RecordDb, Success } from "./types.ts";
+
+type SuccessCalls = Pick<
+  RecordDb,
+  | "successes"
+  | "history"
+  | "locations"
+  | "tree"
+  | "stamps"
+  | "candidates"
+  | "alias"
+  | "mark"
+  | "settle"
+  | "settleOne"
+  | "lastSuccess"
+>;
+
+/** The success of the execution that made the bytes of one. */
+const ORIGINAL = "coalesce((SELECT coalesce(alias_of, id) FROM successes WHERE id = ?), ?)";
+
+export function successCalls(db: PostgresConnection, now: () => Millis): SuccessCalls {
+  return {
+    async successes(outputs) {
+      const rows = await db.rows<SuccessRow>(
+        `${SELECT_SUCCESS} JOIN standing c ON c.success_id = s.id JOIN unnest(?::bytea[]) AS asked ON asked = o.output
+         WHERE s.state = 'current'`,
+        outputs.map(bytesOf),
+      );
+      return new Map(rows.map((row) => successOf(row)).map((success) => [success.output, success]));
+    },
+    async history(output) {
+      const sql = `${SELECT_SUCCESS} WHERE o.output = ? ORDER BY s.id DESC`;
+      return (await db.rows<SuccessRow>(sql, bytesOf(output))).map(successOf);
+    },
+    async locations(output, store) {
+      const rows = await db.rows<{ location: Location }>(
+        `SELECT DISTINCT s.location FROM successes s JOIN outputs o ON o.id = s.output_id
+         WHERE o.output = ? AND s.store = ? AND s.state NOT IN ('lost', 'damaged') ORDER BY s.location`,
+        bytesOf(output),
+        store,
+      );
+      return rows.map(({ location }) => location);
+    },
+    async tree(digest) {
+      const sql = "SELECT bytes FROM trees WHERE digest = ?";
+      const row = await db.row<{ bytes: Uint8Array }>(sql, bytesOf(digest));
+      if (row === undefined) throw notThere(`tree ${digest}`, db.url);
+      return row.bytes;
+    },
+    async stamps(success) {
+      const sql = `SELECT o.stamps FROM successes s JOIN successes o ON o.id = coalesce(s.alias_of, s.id) WHERE s.id = ?`;
+      const row = await db.row<{ stamps: Uint8Array }>(sql, success);
+      if (row === undefined) throw notThere(`success ${success}`, db.url);
+      return row.stamps;
+    },
+    async candidates(resolvedKeys, isolation) {
+      const found = resolvedKeys.map((): Success[] => []);
+      const rows = await db.rows<SuccessRow & { i: number }>(
+        `SELECT found.*, asked.i FROM unnest(?::bytea[]) WITH ORDINALITY AS asked (key, i)
+         CROSS JOIN LATERAL (${SELECT_SUCCESS}
+           WHERE s.resolved_key = asked.key AND s.alias_of IS NULL AND s.state NOT IN ('lost', 'damaged')) AS found
+         ORDER BY asked.i, found.id`,
+        resolvedKeys.map(bytesOf),
+      );
+      for (const row of rows) {
+        const success = successOf(row);
+        if (isolationSuffices(success.isolation, isolation)) found[row.i - 1]!.push(success);
+      }
+      return found;
+    },
+    alias: (requests) => alias(db, now(), requests),
+    // What it stands for is left to it (table `standing`): what was made from it stays valid until it is made again.
+    async mark(success, state) {
+      await db.rows(
+        `UPDATE successes s SET state = ? FROM (SELECT ${ORIGINAL} AS id) AS original
+         WHERE s.id = original.id OR s.alias_of = original.id`,
+        state,
+        success,
+        success,
+      );
+    },
+    async settle(store, host, boot, upTo) {
+      const rows = await db.rows(
+        `UPDATE successes SET settled = 1
+         WHERE settled = 0 AND store = ? AND host = ? AND boot = ? AND id <= ? RETURNING 1`,
+        store,
+        host,
+        boot,
+        upTo,
+      );
+      return rows.length;
+    },
+    async settleOne(success) {
+      await db.rows(
+        `UPDATE successes s SET settled = 1 FROM (SELECT ${ORIGINAL} AS id) AS original
+         WHERE s.id = original.id OR s.alias_of = original.id`,
+        success,
+        success,
+      );
+    },
+    async lastSuccess() {
+      return (await db.row<{ id: number }>("SELECT coalesce(max(id), 0) AS id FROM successes"))!.id;
+    },
+  };
+}
+
+export async function successById(db: PostgresConnection, id: number): Promise<Success> {
+  const row = await db.row<SuccessRow>(`${SELECT_SUCCESS} WHERE s.id = ?`, id);
+  if (row === undefined) throw notThere(`success ${id}`, db.url);
+  return successOf(row);
+}
+
+async function alias(
+  db: PostgresConnection,
+  madeAt: Millis,
+  requests: readonly AliasRequest[],
+): Promise<(Success | undefined)[]> {
+  if (requests.length === 0) return [];
+  const json = requests.map(({ output, original, isolation, inputs }) => ({
+    output,
+    original,
+    isolation,
+    inputs: inputsJson(inputs),
+  }));
+  const standing = await db.rows<{ id: number | null }>(
+    `SELECT id FROM alias_outputs(${JSONB}, ?) ORDER BY n`,
+    jsonOf(json),
+    madeAt,
+  );
+  const rows = await db.rows<SuccessRow>(
+    `${SELECT_SUCCESS} WHERE s.id = ANY(?::bigint[])`,
+    standing.flatMap(({ id }) => id ?? []),
+  );
+  const successes = new Map<number, Success>(rows.map((row) => [row.id, successOf(row)]));
+  return standing.map(({ id }) => (id === null ? undefined : successes.get(id)));
+}
