@@ -10,7 +10,7 @@ import type { Stores } from "./store/stores.ts";
 export interface OpenOptions {
   /** Folder of the store; by default ALAMODE_STORE, else `.alamode` beside the nearest `package.json`, else here. */
   readonly store?: string;
-  /** File of the record; by default ALAMODE_RECORD, else `.alamode/record.db` there. */
+  /** File of the record, or its postgres:// URL; by default ALAMODE_RECORD, else `.alamode/record.db` there. */
   readonly record?: string;
 }
 
@@ -151,7 +151,7 @@ async function openBoth(options: OpenOptions): Promise<{ store: Stores; record: 
   const places = locate(options);
   const store = await openStores(places);
   try {
-    return { store, record: await openRecord(places.recordFile) };
+    return { store, record: await openRecord(places.record) };
   } catch (error) {
     await store.close();
     throw error;

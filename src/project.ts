@@ -5,6 +5,7 @@ import { AlamodeError } from "./errors.ts";
 import { nearNames } from "./plan/near.ts";
 import { findProject } from "./plan/project-folder.ts";
 import type { OptionsByPattern } from "./plan/types.ts";
+import { isPostgresUrl, shownUrl } from "./record/postgres-url.ts";
 import type { RecordDb } from "./record/types.ts";
 import { Stores } from "./store/stores.ts";
 import type { Store } from "./store/types.ts";
@@ -17,7 +18,7 @@ export interface Settings {
   readonly store?: string;
   /** Other stores by name, for the option `store` of tasks: `{ team: "s3://bucket/prefix" }`. */
   readonly stores?: Readonly<Record<string, string>>;
-  /** File of the record. */
+  /** File of the record, or its URL. */
   readonly record?: string;
   /** How many tasks run at once; the number of cores if absent. */
   readonly jobs?: number;
@@ -42,7 +43,8 @@ export interface Places {
   readonly store: string;
   /** The store's folder; where it is no folder, what it has on this machine: scratch area, logs, fetched copies. */
   readonly storeDir: string;
-  readonly recordFile: string;
+  /** An absolute path, or a URL. */
+  readonly record: string;
 }
 
 /**
@@ -75,12 +77,7 @@ export function locate(
     project,
     store,
     storeDir: isUrl(store) ? join(project, ".alamode") : store,
-    recordFile: place(
-      options.record,
-      ALAMODE_RECORD,
-      options.settings?.record,
-      join(".alamode", "record.db"),
-    ),
+    record: place(options.record, ALAMODE_RECORD, options.settings?.record, join(".alamode", "record.db")),
   };
 }
 
@@ -135,8 +132,27 @@ async function openAt(store: string, _dir: string): Promise<Store> {
   });
 }
 
-/** Opens the SQLite record in `file`, which is made where there is none. */
-export async function openRecord(file: string): Promise<RecordDb> {
+/** Whether there is anything to be looked at. Of a record on a server that is known only by opening it: then true. */
+export function recordExists({ record }: Pick<Places, "record">): boolean {
+  return isUrl(record) || existsSync(record);
+}
+
+/** A place as it may be shown: a URL without its password. */
+export function shownPlace(place: string): string {
+  return isUrl(place) ? shownUrl(place) : place;
+}
+
+/** Opens the record in a file or at a postgres:// URL, and makes it where there is none. Throws `bad-record`. */
+export async function openRecord(place: string): Promise<RecordDb> {
+  if (isPostgresUrl(place)) {
+    const { openPostgresRecord } = await import("./record/postgres.ts");
+    return openPostgresRecord(place);
+  }
+  if (isUrl(place)) {
+    throw new AlamodeError("bad-record", `no kind of record has a URL like ${place.split("//")[0]}//…`, {
+      hint: "A record is a file, or postgres://user@host/database.",
+    });
+  }
   const { openSqliteRecord } = await import("./record/sqlite.ts");
-  return openSqliteRecord(file);
+  return openSqliteRecord(place);
 }

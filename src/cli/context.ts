@@ -4,7 +4,15 @@ import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { setMovedPlaces } from "../plan/places.ts";
 import type { OptionsByPattern } from "../plan/types.ts";
-import { locate, openRecord, openStores, type Places, type Settings } from "../project.ts";
+import {
+  locate,
+  openRecord,
+  openStores,
+  type Places,
+  recordExists,
+  type Settings,
+  shownPlace,
+} from "../project.ts";
 import type { RecordDb } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 import { herePath, shellWord } from "./format.ts";
@@ -53,7 +61,7 @@ export async function contextOf(options: CommonOptions): Promise<Context> {
     ["-f", options.file],
     ["--store", store],
     ["--record", record],
-  ].flatMap(([flag, value]) => (value === undefined ? [] : `${flag} ${shellWord(value)} `));
+  ].flatMap(([flag, value]) => (value === undefined ? [] : `${flag} ${shellWord(shownPlace(value))} `));
   return { cwd, settings, options, flags: flags.join(""), ...locate({ cwd, store, record, settings }) };
 }
 
@@ -65,15 +73,15 @@ export interface Opened {
 
 /** Opens both, does the work, and closes them whatever happens. Makes them where there are none. Throws `bad-record`. */
 export async function withBoth<T>(context: Context, work: (opened: Opened) => Promise<T>): Promise<T> {
-  if (existsSync(context.recordFile) && statSync(context.recordFile).isDirectory()) {
-    const shown = herePath(context.recordFile, context.cwd);
+  if (existsSync(context.record) && statSync(context.record).isDirectory()) {
+    const shown = herePath(context.record, context.cwd);
     throw new AlamodeError("bad-record", `${shown} is a folder: a record is one file`, {
       hint: `Name the file, as in  --record ${shellWord(join(shown, "record.db"))}`,
     });
   }
   const store = await openStores(context, context.settings);
   try {
-    const record = await openRecord(context.recordFile);
+    const record = await openRecord(context.record);
     try {
       return await work({ store, record });
     } finally {
@@ -86,9 +94,9 @@ export async function withBoth<T>(context: Context, work: (opened: Opened) => Pr
 
 /** For commands that only look: the same, but throws `no-record` where nothing was ever run. */
 export async function withExisting<T>(context: Context, work: (opened: Opened) => Promise<T>): Promise<T> {
-  if (!existsSync(context.recordFile)) {
+  if (!recordExists(context)) {
     throw new AlamodeError("no-record", "nothing has been run here yet", {
-      facts: { "looked for": herePath(context.recordFile, context.cwd) },
+      facts: { "looked for": herePath(context.record, context.cwd) },
       hint: "Run a pipeline first:  alamode run\nOr point --record at the record of one.",
     });
   }

@@ -1,8 +1,9 @@
 // The quick way through `alamode run` of a .dag file that ran before, and of which nothing is due.
 import { createHash } from "node:crypto";
-import { closeSync, existsSync, openSync, readSync } from "node:fs";
+import { closeSync, openSync, readSync } from "node:fs";
 import { extname, relative, resolve } from "node:path";
 import { runNothingDue } from "../engine/nothing-due.ts";
+import { recordExists } from "../project.ts";
 import type { RunFlags } from "./commands/run.ts";
 import { type Context, sandboxOf, withBoth } from "./context.ts";
 import { startTelling } from "./tell-run.ts";
@@ -14,12 +15,12 @@ const CHUNK_BYTES = 1024 * 1024;
 /** True where the run was told and recorded; false where nothing was, and a full run has to look. */
 export async function toldNothingDue(context: Context, options: RunFlags): Promise<boolean> {
   if (Object.keys(options).some((flag) => !INDIFFERENT.has(flag))) return false;
-  const { cwd, project, settings, recordFile } = context;
+  const { cwd, project, settings } = context;
   const file =
     options.file === undefined
       ? settings.pipeline && resolve(project, settings.pipeline)
       : resolve(cwd, options.file);
-  if (!file || extname(file) !== ".dag" || !existsSync(recordFile)) return false;
+  if (!file || extname(file) !== ".dag" || !recordExists(context)) return false;
   const digest = digestOfFile(file);
   if (digest === undefined) return false;
   return withBoth(context, async ({ store, record }) => {

@@ -190,7 +190,7 @@ function withPlaces(declared: Command): void {
     .optionsGroup("Which pipeline, and where:")
     .option("-f, --file <pipeline>", "a module or a .dag file (default: pipeline.ts)")
     .option("--store <dir>", "folder of the store (default: .alamode; or ALAMODE_STORE)")
-    .option("--record <file>", "file of the record (default: .alamode/record.db; or ALAMODE_RECORD)");
+    .option("--record <place>", "file or postgres:// URL of the record (default: .alamode/record.db)");
 }
 
 function example(...lines: string[]): string {

@@ -9,6 +9,13 @@ import type { Store } from "../store/types.ts";
  */
 async function ownsStore(record: RecordDb, store: Store): Promise<boolean> {
   const owner = await store.owner();
+  if (record.leases === "heartbeat") {
+    // Whoever was taken for dead may still be about to commit, so nobody of this record moves anything aside; and nobody of
+    // another may move aside what it holds.
+    if (owner?.id !== record.id || owner.url !== record.url)
+      await store.setOwner({ id: record.id, url: record.url });
+    return false;
+  }
   if (owner?.id === record.id && owner.url === record.url) return true;
   if (owner !== undefined && owner.id !== record.id && owner.url !== record.url && isThere(owner.url))
     return false;

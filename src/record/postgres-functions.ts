@@ -284,11 +284,12 @@ BEGIN
     SELECT a.kind, a.id INTO _answer FROM answer_claim(_output, _key, _isolation, _force, _awaited_run, _awaited_n, true) AS a;
     IF _answer.kind IS NOT NULL THEN EXIT; END IF;
 
-    -- Leases that are there are dead runs'. One that comes to life at this moment loses its lease all the same.
+    -- One that comes to life again at this moment loses its lease all the same.
     _after_id := NULL; _after_slot := NULL;
     FOR _lease IN SELECT l.execution_id, l.slot, l.awaited, r.run, e.n FROM leases l JOIN executions e ON e.id = l.execution_id
         JOIN runs r ON r.id = e.run_id
-        WHERE l.output_id = _output_id OR l.resolved_key = _key ORDER BY (l.output_id = _output_id) DESC, l.output_id LOOP
+        WHERE (l.output_id = _output_id OR l.resolved_key = _key) AND NOT lives(r.id)
+        ORDER BY (l.output_id = _output_id) DESC, l.output_id LOOP
       DELETE FROM leases WHERE execution_id = _lease.execution_id;
       CONTINUE WHEN NOT FOUND;
       UPDATE executions SET outcome = 'failure', ended_at = greatest(_now, executions.started_at), failure_kind = 'abandoned',

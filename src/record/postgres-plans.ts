@@ -2,6 +2,7 @@
 // over in a few statements for each ten thousand tasks.
 import { encode } from "../bencode/encode.ts";
 import { type OutputId, type Plan, type PlanTask, specOf } from "../plan/types.ts";
+import { planUnknown } from "./errors.ts";
 import {
   inputsOf,
   outputRange,
@@ -64,12 +65,17 @@ async function outputsOf(db: PostgresConnection, ids: readonly number[]): Promis
   return new Map(rows.map(({ id, output }) => [id, hex(output) as OutputId]));
 }
 
-/** Notes the plan unless it is known, and returns its database id. */
-export async function notePlan(db: PostgresConnection, planDigest: string, plan: Plan): Promise<number> {
+/** Notes the plan unless it is known, and returns its database id. Throws `plan-unknown`. */
+export async function notePlan(
+  db: PostgresConnection,
+  planDigest: string,
+  plan: Plan | undefined,
+): Promise<number> {
   const digest = bytesOf(planDigest);
   const look = "SELECT id FROM plans WHERE digest = ?";
   const known = await db.row<{ id: number }>(look, digest);
   if (known !== undefined) return known.id;
+  if (plan === undefined) throw planUnknown(planDigest);
   return db.transaction(async (session) => {
     // One plan at a time: two that share outputs would wait for each other, in either order.
     const lock = "SELECT pg_advisory_xact_lock(hashtextextended('alamode.plans:' || current_schema(), 0))";

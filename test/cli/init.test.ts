@@ -37,7 +37,7 @@ async function load(folder: string) {
     flags: "",
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
-    recordFile: join(folder, ".alamode/record.db"),
+    record: join(folder, ".alamode/record.db"),
   });
 }
 

@@ -28,7 +28,7 @@ function load(folder: string, file?: string): Promise<Pipeline> {
     flags: "",
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
-    recordFile: join(folder, ".alamode/record.db"),
+    record: join(folder, ".alamode/record.db"),
   };
   return loadPipeline(context, file);
 }

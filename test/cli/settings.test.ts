@@ -82,11 +82,11 @@ test("flags win over the environment, that over the settings, and those over .al
     project: folder,
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
-    recordFile: record,
+    record,
   });
   const settings = { store: "set", record: "set.db" };
   assert.equal(locate({ cwd, settings }).storeDir, join(folder, "set"));
-  assert.equal(locate({ cwd, settings }).recordFile, join(folder, "set.db"));
+  assert.equal(locate({ cwd, settings }).record, join(folder, "set.db"));
   process.env["ALAMODE_STORE"] = "env";
   assert.equal(locate({ cwd, settings }).storeDir, join(cwd, "env"));
   assert.equal(locate({ cwd, settings, store: "flag" }).storeDir, join(cwd, "flag"));
