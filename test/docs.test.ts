@@ -4,7 +4,7 @@
 //   ```sh                       is run there, one after the other, by a shell that has `alamode`
 //   ```text after a ```sh       is what that printed, but for durations, columns and lines left out
 //   ```text sha256=X            is one line whose digest is X; `receipt=X` is a framed note with its digest
-// and every link to a file leads to one.
+// and every link to a file leads to one. (docs/recipes/ are typed from their text by recipes.test.ts, in one folder each.)
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { hash } from "node:crypto";
@@ -24,6 +24,7 @@ import { dirname, join } from "node:path";
 import { after, test } from "node:test";
 import { removeTree } from "../src/store/remove.ts";
 import { cliEnv, cliMain, cliNode } from "./cli-runner.ts";
+import { blocksOf, missing, normal } from "./documents.ts";
 
 const root = dirname(import.meta.dirname);
 const documents = globSync(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/**/*.md"], {
@@ -31,69 +32,6 @@ const documents = globSync(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "
 }).sort();
 const top = realpathSync(mkdtempSync(join(tmpdir(), "alamode-docs-")));
 after(() => removeTree(top));
-
-interface Block {
-  readonly line: number;
-  readonly language: string;
-  /** `file=pipeline.ts` → file: "pipeline.ts". */
-  readonly marks: Readonly<Record<string, string>>;
-  /** Without the last line's end. */
-  readonly text: string;
-  /** The `##` heading that it stands under. */
-  readonly section: string;
-}
-
-/** The fenced blocks of a Markdown text. Throws for a fence that is never closed. */
-function blocksOf(markdown: string): Block[] {
-  const blocks: Block[] = [];
-  const lines = markdown.split("\n");
-  let section = "";
-  for (let at = 0; at < lines.length; at++) {
-    if (/^##? /.test(lines[at]!)) section = lines[at]!.replace(/^#+ /, "");
-    const fence = /^```(\S*)(.*)$/.exec(lines[at]!);
-    if (fence === null) continue;
-    const end = lines.indexOf("```", at + 1);
-    assert.notEqual(end, -1, `line ${at + 1}: the fence is never closed`);
-    const marks = Object.fromEntries(
-      [...fence[2]!.matchAll(/(\w+)=(\S+)/g)].map(([, key, value]) => [key!, value!]),
-    );
-    blocks.push({
-      line: at + 1,
-      language: fence[1]!,
-      marks,
-      text: lines.slice(at + 1, end).join("\n"),
-      section,
-    });
-    at = end;
-  }
-  return blocks;
-}
-
-/** What was printed, without what differs from one time to the next: durations, columns, the order of what ran at once. */
-function normal(printed: string): string[] {
-  const lines = printed
-    .trimEnd()
-    .split("\n")
-    .map((line) =>
-      line
-        .replaceAll(/\d+(\.\d+)? (s|ms|min|h)\b/g, "<time>")
-        .replaceAll(/ +/g, " ")
-        .trimEnd(),
-    );
-  const ran = lines.filter((line) => line.startsWith("● ")).sort();
-  return lines.map((line) => (line.startsWith("● ") ? ran.shift()! : line));
-}
-
-/** The first of the `shown` lines that does not come in `printed`, after those before it. */
-function missing(shown: readonly string[], printed: readonly string[]): string[] {
-  let from = 0;
-  for (const line of shown) {
-    const at = printed.indexOf(line, from);
-    if (at === -1) return [line];
-    from = at + 1;
-  }
-  return [];
-}
 
 /** A folder in which the package is installed, with `alamode` on the PATH of its shell. */
 function project(name: string): {
@@ -125,7 +63,7 @@ function project(name: string): {
 
 for (const document of documents) {
   const markdown = readFileSync(join(root, document), "utf8");
-  const blocks = blocksOf(markdown);
+  const blocks = document.startsWith("docs/recipes/") ? [] : blocksOf(markdown);
   const slug = document.replaceAll(/\W+/g, "-");
 
   test(`${document}: links lead to files`, () => {
