@@ -18,6 +18,10 @@ export interface Settings {
   readonly store?: string;
   /** Other stores by name, for the option `store` of tasks: `{ team: "s3://bucket/prefix" }`. */
   readonly stores?: Readonly<Record<string, string>>;
+  /** Folder, on a disk of this machine, for what is fetched from such stores; `cache` in the store's own folder if absent. ALAMODE_CACHE wins. */
+  readonly cache?: string;
+  /** How much may lie there before what nobody uses is removed; 20 if absent. */
+  readonly cacheGiB?: number;
   /** File of the record, or its URL. */
   readonly record?: string;
   /** How many tasks run at once; the number of cores if absent. */
@@ -36,6 +40,9 @@ export interface Settings {
   readonly places?: Readonly<Record<string, string>>;
 }
 
+/** What stores that are no folders have on this machine, unless it is said. */
+const CACHE_GIB = 20;
+
 /** Absolute paths. */
 export interface Places {
   readonly project: string;
@@ -43,6 +50,8 @@ export interface Places {
   readonly store: string;
   /** The store's folder; where it is no folder, what it has on this machine: scratch area, logs, fetched copies. */
   readonly storeDir: string;
+  /** Where what is fetched from stores that are no folders is kept on this machine, and how much of it. */
+  readonly cache: { readonly dir: string; readonly capBytes: number };
   /** An absolute path, or a URL. */
   readonly record: string;
 }
@@ -71,12 +80,17 @@ export function locate(
     if (isUrl(here ?? set ?? "")) return (here ?? set)!;
     return here !== undefined ? resolve(cwd, here) : resolve(project, set ?? usual);
   };
-  const { ALAMODE_STORE, ALAMODE_RECORD } = process.env;
+  const { ALAMODE_STORE, ALAMODE_RECORD, ALAMODE_CACHE } = process.env;
   const store = place(options.store, ALAMODE_STORE, options.settings?.store, ".alamode");
+  const storeDir = isUrl(store) ? join(project, ".alamode") : store;
   return {
     project,
     store,
-    storeDir: isUrl(store) ? join(project, ".alamode") : store,
+    storeDir,
+    cache: {
+      dir: place(undefined, ALAMODE_CACHE, options.settings?.cache, join(storeDir, "cache")),
+      capBytes: (options.settings?.cacheGiB ?? CACHE_GIB) * 2 ** 30,
+    },
     record: place(options.record, ALAMODE_RECORD, options.settings?.record, join(".alamode", "record.db")),
   };
 }
@@ -85,9 +99,11 @@ function isUrl(place: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//.test(place);
 }
 
+type Local = Pick<Places, "storeDir" | "cache">;
+
 /** Opens the main store, which is made where there is none. */
-export function openStore({ store, storeDir }: Pick<Places, "store" | "storeDir">): Promise<Store> {
-  return openAt(store, storeDir);
+export function openStore(places: Places): Promise<Store> {
+  return openAt(places.store, places);
 }
 
 /**
@@ -95,7 +111,7 @@ export function openStore({ store, storeDir }: Pick<Places, "store" | "storeDir"
  * before another was chosen.
  */
 export async function openStores(places: Places, { stores = {} }: Settings = {}): Promise<Stores> {
-  const { project, store, storeDir } = places;
+  const { project, store } = places;
   const own = join(project, ".alamode");
   const named = new Map(
     Object.entries(stores).map(([name, at]) => [name, isUrl(at) ? at : resolve(project, at)]),
@@ -106,7 +122,7 @@ export async function openStores(places: Places, { stores = {} }: Settings = {})
     async open(name) {
       const at = named.get(name) ?? (isUrl(name) || isAbsolute(name) ? name : undefined);
       if (at === undefined) throw unknownStore(name, Object.keys(stores));
-      return openAt(at, storeDir);
+      return openAt(at, places);
     },
   });
 }
@@ -121,11 +137,15 @@ function unknownStore(name: string, known: readonly string[]): AlamodeError {
   });
 }
 
-/** `dir`: what a store that is no folder has on this machine. Throws `bad-store` for a URL of no kind known here. */
-async function openAt(store: string, _dir: string): Promise<Store> {
+/** `local`: what a store that is no folder has on this machine. Throws `bad-store` for a URL of no kind known here. */
+async function openAt(store: string, { storeDir: dir, cache }: Local): Promise<Store> {
   if (!isUrl(store)) {
     const { openFolderStore } = await import("./store/folder.ts");
     return openFolderStore(store);
+  }
+  if (store.startsWith("s3://")) {
+    const { openS3Store } = await import("./store/s3.ts");
+    return openS3Store(store, { dir, cache });
   }
   throw new AlamodeError("bad-store", `no kind of store has a URL like ${new URL(store).protocol}//…`, {
     hint: "A store is a folder, or s3://bucket/prefix.",

@@ -11,10 +11,11 @@ const src = join(import.meta.dirname, "../src");
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   "errors.ts": [],
   "version.ts": [],
+  "process-lock.ts": [],
   bencode: ["errors.ts"],
   plan: ["errors.ts", "bencode"],
-  store: ["errors.ts", "bencode", "plan"],
-  record: ["errors.ts", "bencode", "plan"],
+  store: ["errors.ts", "process-lock.ts", "bencode", "plan"],
+  record: ["errors.ts", "process-lock.ts", "bencode", "plan"],
   engine: ["errors.ts", "version.ts", "bencode", "plan", "store", "record"],
   provenance: ["errors.ts", "bencode", "plan", "store", "record", "engine"],
   export: ["errors.ts", "bencode", "plan", "store", "record", "engine"],

@@ -29,6 +29,8 @@ const KINDS = {
     must: "a map of names, each to a folder or URL",
     holds: (value) => isMap(value) && Object.values(value).every(TEXT.holds),
   },
+  cache: TEXT,
+  cacheGiB: COUNT,
   record: TEXT,
   jobs: COUNT,
   path: TEXT,

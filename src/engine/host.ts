@@ -1,6 +1,6 @@
 // This machine, as the record names it.
-import { readFileSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
+import { bootId } from "../store/boot.ts";
 
 export interface Host {
   readonly host: string;
@@ -11,14 +11,6 @@ export interface Host {
 
 export function thisHost(): Host {
   return { host: hostname(), boot: bootId(), user: userName() };
-}
-
-function bootId(): string {
-  try {
-    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-  } catch {
-    return "";
-  }
 }
 
 function userName(): string {

@@ -1,16 +1,8 @@
-// Talks to S3: what it calls an object's content, which objects there are, and their content into a file. The one file that
-// knows the client; that is loaded when the first object is asked for, and never before. docs/decisions/010-s3-client.md
+// Data in S3: what it calls an object's content, which objects there are, and their content into a file.
 import { open } from "node:fs/promises";
 import type { S3Client } from "@aws-sdk/client-s3";
 import { AlamodeError } from "../errors.ts";
-import { whyNot } from "./fetch-url.ts";
-
-export interface S3Options {
-  /** Of a server that is not Amazon's, e.g. `http://127.0.0.1:7480`; by default AWS_ENDPOINT_URL, if that is set. */
-  readonly endpoint?: string;
-  /** By default AWS_REGION, or that of the profile. */
-  readonly region?: string;
-}
+import { openS3Client, type S3Options, s3Status, s3Trouble } from "./s3-client.ts";
 
 export interface S3Object {
   readonly bucket: string;
@@ -47,33 +39,13 @@ export interface S3 {
   close(): void;
 }
 
-/** After so long without a connection, or a byte on one, a server counts as gone. */
-const CONNECT_MS = 10_000;
-const IDLE_MS = 120_000;
-
 export function s3Url({ bucket, key }: S3Object): string {
   return `s3://${bucket}/${key}`;
 }
 
-/** Loads the client. Credentials are found as Amazon's own tools do: environment, profiles, the machine's role. */
+/** Opens a connection, for which the client is loaded. */
 export async function openS3(options: S3Options): Promise<S3> {
-  const { S3Client } = await import("@aws-sdk/client-s3");
-  const { env } = process;
-  const endpoint = options.endpoint ?? env["AWS_ENDPOINT_URL_S3"] ?? env["AWS_ENDPOINT_URL"];
-  const config = {
-    ...(options.region === undefined ? {} : { region: options.region }),
-    // Servers of one's own rarely have a host name for each bucket.
-    ...(endpoint ? { endpoint, forcePathStyle: true } : {}),
-    followRegionRedirects: true,
-    requestHandler: { connectionTimeout: CONNECT_MS, socketTimeout: IDLE_MS },
-  };
-  const client = new S3Client(config);
-  const isSaid = await client.config.region().then(
-    () => true,
-    () => false,
-  );
-  // Any region will do to ask: other servers have none, and Amazon's say which it is.
-  return new SdkS3(isSaid ? client : new S3Client({ ...config, region: "us-east-1" }));
+  return new SdkS3(await openS3Client(options));
 }
 
 class SdkS3 implements S3 {
@@ -95,7 +67,7 @@ class SdkS3 implements S3 {
         etag: ETag === undefined || ETag.startsWith("W/") ? undefined : ETag.replaceAll('"', ""),
       };
     } catch (error) {
-      if (statusOf(error) !== 404) throw failed(s3Url(object), error);
+      if (s3Status(error) !== 404) throw failed(s3Url(object), error);
       await this.#checkBucket(Bucket); // an answer without a body does not say which of the two is missing
       return undefined;
     }
@@ -108,7 +80,7 @@ class SdkS3 implements S3 {
       const pages = paginateListObjectsV2({ client: this.#client }, { Bucket: bucket, Prefix: prefix });
       for await (const { Contents = [] } of pages) for (const { Key } of Contents) found.push(Key!);
     } catch (error) {
-      if (statusOf(error) === 404) throw noBucket(bucket);
+      if (s3Status(error) === 404) throw noBucket(bucket);
       throw failed(s3Url({ bucket, key: prefix }), error);
     }
     return found;
@@ -131,8 +103,8 @@ class SdkS3 implements S3 {
       announced = given.ContentLength;
     } catch (error) {
       signal?.throwIfAborted();
-      if (statusOf(error) === 412) return "changed";
-      if (statusOf(error) === 404) return "gone";
+      if (s3Status(error) === 412) return "changed";
+      if (s3Status(error) === 404) return "gone";
       throw failed(url, error);
     }
     let sizeBytes = 0;
@@ -156,7 +128,7 @@ class SdkS3 implements S3 {
     try {
       await this.#client.send(new HeadBucketCommand({ Bucket: bucket }));
     } catch (error) {
-      if (statusOf(error) === 404) throw noBucket(bucket);
+      if (s3Status(error) === 404) throw noBucket(bucket);
     }
   }
 }
@@ -175,46 +147,18 @@ async function* toldAs(
   }
 }
 
-/**
- * Says what went wrong without the client's own error, which may quote keys and signatures. Statuses and codes:
- * https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
- */
 function failed(url: string, error: unknown): AlamodeError {
-  const { name } = error as Error;
-  const status = statusOf(error);
-  const tell = (what: string, transient: boolean, hint?: string) =>
-    new AlamodeError("fetch-failed", `${url}: ${what}`, {
-      transient,
-      ...(hint === undefined ? {} : { hint }),
-    });
-  if (name === "CredentialsProviderError") {
-    return tell(
-      "there are no credentials for S3",
-      false,
-      "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE. What is public has an https URL as well: source({ url: 'https://…' }).",
-    );
-  }
-  if (status === undefined || status < 300) return tell(whyNot(error), true);
-  const said = /^[A-Z]\w+$/.test(name) && !["Unknown", "Error"].includes(name) ? ` ${name}` : "";
-  if (status === 401 || status === 403) {
-    return tell(
-      `the server refuses access (${status}${said})`,
-      false,
-      "Check which credentials are used (AWS_ACCESS_KEY_ID, AWS_PROFILE), and whether they may read it.",
-    );
-  }
-  return tell(`the server answered ${status}${said}`, status >= 500 || status === 429);
+  const { what, transient, hint } = s3Trouble(error);
+  return new AlamodeError("fetch-failed", `${url}: ${what}`, {
+    transient,
+    ...(hint === undefined ? {} : { hint }),
+  });
 }
 
 function noBucket(bucket: string): AlamodeError {
   return new AlamodeError("no-source", `source("s3://${bucket}/…"): there is no bucket "${bucket}".`, {
     hint: "Check its name, and where it is: source('s3://…', { endpoint, region }).",
   });
-}
-
-/** Of an answer that says no; undefined where none came. */
-function statusOf(error: unknown): number | undefined {
-  return (error as { readonly $metadata?: { readonly httpStatusCode?: number } }).$metadata?.httpStatusCode;
 }
 
 /** S3 gives checksums in base64; one of several parts ends in `-<parts>` and is of none but itself. */

@@ -3,8 +3,9 @@
 import { posix } from "node:path";
 import { sortUtf8 } from "../bencode/order.ts";
 import { AlamodeError } from "../errors.ts";
-import { openS3, type S3, type S3Names, type S3Object, type S3Options, s3Url } from "./fetch-s3.ts";
+import { openS3, type S3, type S3Names, type S3Object, s3Url } from "./fetch-s3.ts";
 import type { Place } from "./places.ts";
+import { checkEndpoint, type S3Options } from "./s3-client.ts";
 
 /** What a spec says instead of a sha256: an object, and what S3 calls its content. */
 export interface S3Digest extends S3Object {
@@ -25,7 +26,7 @@ export function isS3Url(url: string): boolean {
  * Throws `bad-url`, `no-source`, `source-clash`, `fetch-failed`.
  */
 export async function pinS3(url: string, options: S3Options): Promise<{ [path: string]: string }> {
-  checkEndpoint(url, options);
+  if (options.endpoint !== undefined) checkEndpoint(options.endpoint, `source("${url}", { endpoint })`);
   const { bucket, key } = parseS3Url(url);
   const isFolder = key === "" || key.endsWith("/");
   const s3 = await openS3(options);
@@ -96,18 +97,6 @@ function parseS3Url(url: string): S3Object {
   throw new AlamodeError("bad-url", `source("${url}"): this names neither an object nor a folder in S3.`, {
     hint: "Write 's3://bucket/key' for an object, 's3://bucket/folder/' for all below it, 's3://bucket/' for all.",
   });
-}
-
-function checkEndpoint(url: string, { endpoint }: S3Options): void {
-  if (endpoint === undefined) return;
-  const parsed = URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  const isPlain = parsed?.username === "" && parsed.password === "";
-  if ((parsed?.protocol === "http:" || parsed?.protocol === "https:") && isPlain) return;
-  throw new AlamodeError(
-    "bad-url",
-    `source("${url}", { endpoint }): an http or https URL without a password is needed.`,
-    { hint: "Credentials come from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE." },
-  );
 }
 
 /** Version before checksum before ETag: what can still be had later comes first, what only tells that it was changed last. */

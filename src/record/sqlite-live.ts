@@ -1,6 +1,6 @@
 // Which runs of the embedded record live: by the locks in the folder `live` beside its file.
 import { dirname, join } from "node:path";
-import { forgetDead, isLive } from "./live.ts";
+import { forgetLock, isLockHeld } from "../process-lock.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import type { RunId } from "./types.ts";
 
@@ -11,8 +11,8 @@ export function liveFolder(db: SqliteConnection): string {
 
 /** Whether the run's process holds its lock. What a dead one left of it is removed. */
 export function runLives(db: SqliteConnection, run: RunId): boolean {
-  if (isLive(liveFolder(db), run)) return true;
-  if (db.get("SELECT 1 FROM runs WHERE run = ?", run) !== undefined) forgetDead(liveFolder(db), run);
+  if (isLockHeld(liveFolder(db), run)) return true;
+  if (db.get("SELECT 1 FROM runs WHERE run = ?", run) !== undefined) forgetLock(liveFolder(db), run);
   return false;
 }
 

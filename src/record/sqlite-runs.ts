@@ -1,7 +1,8 @@
 // Runs in the embedded record: beginning, ending, which of them live, and what they came to.
 import { randomBytes } from "node:crypto";
 import { encode } from "../bencode/encode.ts";
-import { forgetUnborn, holdLive } from "./live.ts";
+import { holdLock } from "../process-lock.ts";
+import { forgetUnborn } from "./live.ts";
 import { type RunRow, runByKey, runOf, SELECT_RUN } from "./run-rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { recordError } from "./sqlite-errors.ts";
@@ -43,7 +44,7 @@ async function startRun(
       const dir = liveFolder(db);
       forgetUnborn(dir, (known) => db.get("SELECT 1 FROM runs WHERE run = ?", known) !== undefined);
       giveBack(); // of a try before this one
-      giveBack = holdLive(dir, run);
+      giveBack = holdLock(dir, run);
       const { id } = db.get<{ id: number }>(
         `INSERT INTO runs (run, pipeline, plan_id, params, goals, started_at, status, note, host, user, pid, version)
          VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?) RETURNING id`,

@@ -16,7 +16,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Bmap } from "../bencode/types.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
@@ -24,6 +24,7 @@ import type { OutputId } from "../plan/types.ts";
 import { copyTree } from "./copy-tree.ts";
 import { syncFileSystem } from "./file-system-sync.ts";
 import { commitToFolder, locationOf, setAside } from "./folder-commit.ts";
+import { ignoreInGit } from "./git-ignore.ts";
 import { hashTree } from "./hash.ts";
 import { hashInPlace, IN_PLACE, inPlaceTarget, sealInPlace } from "./in-place.ts";
 import { makeOfFiles } from "./making.ts";
@@ -60,7 +61,7 @@ export async function openFolderStore(dir: string): Promise<Store> {
   try {
     for (const name of ["outputs", "receipts", "sources", "tmp", "logs"])
       mkdirSync(`${root}/${name}`, { recursive: true });
-    if (basename(root) === ".alamode") ignoreInGit(root);
+    ignoreInGit(root);
     await probeMoves(`${root}/tmp`, `${root}/outputs`);
     return new FolderStore(root, idOf(root));
   } catch (error) {
@@ -88,14 +89,6 @@ function makeRoot(dir: string): string {
       );
     }
     throw systemError(error, `opening the store ${dir}`);
-  }
-}
-
-function ignoreInGit(root: string): void {
-  try {
-    writeFileSync(`${root}/.gitignore`, "*\n", { flag: "wx" });
-  } catch (error) {
-    if (errnoOf(error) !== "EEXIST") throw error;
   }
 }
 
@@ -188,7 +181,8 @@ class FolderStore implements Store {
     options: CommitOptions,
     signal?: AbortSignal,
   ): Promise<{ location: Location; stamps: Uint8Array }> {
-    const isElsewhere = !sealed.inPlace && !sealed.path.startsWith(`${this.scratchDir}/`);
+    const isOurs = sealed.path.startsWith(`${this.scratchDir}/`) && !options.leave;
+    const isElsewhere = !sealed.inPlace && !isOurs;
     const incoming = `${this.scratchDir}/incoming-${randomBytes(8).toString("hex")}`;
     try {
       const near = isElsewhere ? await this.#copyIn(sealed, incoming, signal) : sealed;

@@ -23,6 +23,12 @@ export type WriteAt = (
   position: number,
 ) => number;
 
+/** A note as it lies in a file or an object. */
+export function frameReceipt(note: Bmap, n: number): Uint8Array {
+  const bytes = encode({ ...note, n });
+  return Buffer.concat([Buffer.from(`${bytes.length}:`), bytes, hash("sha256", bytes, "buffer")]);
+}
+
 /** Appends notes to one file. One writer at a time: a run's receipts are its own. */
 export class ReceiptFile {
   readonly #path: string;
@@ -46,8 +52,7 @@ export class ReceiptFile {
 
   /** Adds `n` and appends the note whole; when that fails, the file is cut back to the notes before it. */
   append(note: Bmap): void {
-    const bytes = encode({ ...note, n: this.#notes });
-    const framed = Buffer.concat([Buffer.from(`${bytes.length}:`), bytes, hash("sha256", bytes, "buffer")]);
+    const framed = frameReceipt(note, this.#notes);
     try {
       for (let done = 0; done < framed.length; ) {
         done += this.#write(this.#fd, framed, done, framed.length - done, this.#end + done);

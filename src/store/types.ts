@@ -57,6 +57,8 @@ export interface CommitOptions {
   readonly taken: readonly Location[];
   /** Rubbish at a free location may be moved aside (only under a lease of the embedded record). */
   readonly mayMoveAside: boolean;
+  /** The tree at the sealed path is another's, and stays there as it is. Else it may be gone after the commit. */
+  readonly leave?: true;
 }
 
 /** What is known of a tree since its commit, for `check`. */
@@ -160,7 +162,7 @@ export interface Store {
   /**
    * Takes a sealed tree in, from wherever it lies, exclusively: all of it at its location, or nothing, and never over another
    * tree. A location that is taken gives the one suffixed with the digest; one that already holds this very tree there is taken as
-   * it is. What lay at the sealed path may be gone then.
+   * it is.
    */
   commit(
     output: OutputId,

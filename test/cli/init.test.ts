@@ -37,6 +37,7 @@ async function load(folder: string) {
     flags: "",
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
+    cache: { dir: join(folder, ".alamode/cache"), capBytes: 20 * 2 ** 30 },
     record: join(folder, ".alamode/record.db"),
   });
 }

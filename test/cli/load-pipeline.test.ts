@@ -28,6 +28,7 @@ function load(folder: string, file?: string): Promise<Pipeline> {
     flags: "",
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
+    cache: { dir: join(folder, ".alamode/cache"), capBytes: 20 * 2 ** 30 },
     record: join(folder, ".alamode/record.db"),
   };
   return loadPipeline(context, file);

@@ -82,6 +82,7 @@ test("flags win over the environment, that over the settings, and those over .al
     project: folder,
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
+    cache: { dir: join(folder, ".alamode/cache"), capBytes: 20 * 2 ** 30 },
     record,
   });
   const settings = { store: "set", record: "set.db" };
