@@ -21,6 +21,20 @@ export { type Json, json } from "./plan/json.ts";
 export { loadPlan } from "./plan/load.ts";
 export { type ModuleOptions, type ModuleSpec, module } from "./plan/module.ts";
 export { type NodeEnvOptions, nodeEnv } from "./plan/node-env.ts";
+export {
+  day,
+  decimal,
+  flag,
+  integer,
+  list,
+  oneOf,
+  type Param,
+  type Params,
+  text,
+  time,
+  type ValuesOf,
+} from "./plan/params.ts";
+export { type ParamPipeline, pipeline } from "./plan/pipeline.ts";
 export { pp } from "./plan/pp.ts";
 export { type PythonEnvOptions, pythonEnv } from "./plan/python-env.ts";
 export type { S3Options } from "./plan/s3-client.ts";

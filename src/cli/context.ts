@@ -16,10 +16,11 @@ import {
 import type { RecordDb } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 import { herePath, shellWord } from "./format.ts";
+import { type ParamFlags, paramFlags } from "./given-params.ts";
 import { loadSettings } from "./settings.ts";
 
 /** The flags that every command that looks at a pipeline or a record has. */
-export interface CommonOptions {
+export interface CommonOptions extends ParamFlags {
   readonly file?: string;
   readonly store?: string;
   readonly record?: string;
@@ -62,7 +63,13 @@ export async function contextOf(options: CommonOptions): Promise<Context> {
     ["--store", store],
     ["--record", record],
   ].flatMap(([flag, value]) => (value === undefined ? [] : `${flag} ${shellWord(shownPlace(value))} `));
-  return { cwd, settings, options, flags: flags.join(""), ...locate({ cwd, store, record, settings }) };
+  return {
+    cwd,
+    settings,
+    options,
+    flags: flags.join("") + paramFlags(options),
+    ...locate({ cwd, store, record, settings }),
+  };
 }
 
 export interface Opened {

@@ -1,33 +1,74 @@
-// From a PIPELINE, as people name it, to a plan: a module whose default export is a dag or a function that gives one, or
-// a .dag file.
+// From a PIPELINE, as people name it, to plans, one for each slot asked for: a module, a .dag file, or a program.
 import { existsSync, statSync } from "node:fs";
-import { basename, dirname, extname, join, relative, resolve } from "node:path";
+import { basename, extname, join, relative, resolve } from "node:path";
 import { AlamodeError } from "../errors.ts";
-import { type Dag, isDag } from "../plan/dag.ts";
 import { loadPlan } from "../plan/load.ts";
+import type { Params } from "../plan/params.ts";
 import { takeRemarks } from "../plan/remarks.ts";
-import { setSourceBase } from "../plan/sources.ts";
+import type { Schedule, Slot } from "../plan/schedule.ts";
 import { planWarnings } from "../plan/spec-warnings.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Context } from "./context.ts";
 import { tell } from "./errors.ts";
 import { herePath } from "./format.ts";
-import { authorsError, isOurs, loadModule } from "./load-module.ts";
+import { givenParams } from "./given-params.ts";
+import { scheduleWarnings } from "./schedule-warnings.ts";
 
-export interface Pipeline {
+/** A plan, and what it was described with. */
+export interface DescribedPlan {
   readonly plan: Plan;
+  /** What each parameter was, as text. */
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** What a module, a .dag file or a program describes; see `Description` in plan/describe.ts. */
+export interface OpenPipeline {
+  readonly schedule: Schedule | undefined;
+  readonly slots: readonly (Slot | undefined)[];
+  readonly incomplete: number;
+  /** Whether it takes no date, and so has one plan for all slots. */
+  readonly undated: boolean;
+  /** What it can be given; undefined where only it knows. */
+  readonly params: Params | undefined;
+  at(slot: Slot | undefined): Promise<DescribedPlan>;
+}
+
+export interface Pipeline extends DescribedPlan {
   /** What the record calls it: `meta.name`, else the file's path relative to the project. */
   readonly name: string;
   /** One line each. */
   readonly warnings: readonly string[];
-  /** Absolute path of the module or plan file. */
+  /** Absolute path of the module, plan file or program. */
   readonly file: string;
+  /** The slot that it was described for. */
+  readonly slot?: Slot;
+}
+
+/** A pipeline and the slots that were asked for, to be described one by one. */
+export interface Slots extends Omit<OpenPipeline, "at"> {
+  at(slot: Slot | undefined): Promise<Pipeline>;
 }
 
 const USUAL = ["pipeline.ts", "pipeline.mts", "pipeline.js", "pipeline.mjs"];
 
-/** The pipeline that `-f`, else the settings, else the usual names say. */
+/** The pipeline that `-f`, else the settings, else the usual names say, for the one slot asked for. Throws `many-dates`. */
 export async function loadPipeline(context: Context, file = context.options.file): Promise<Pipeline> {
+  const pipeline = await openPipeline(context, file);
+  const { slots } = pipeline;
+  if (slots.length > 1) {
+    throw new AlamodeError(
+      "many-dates",
+      `${context.options.date} are ${slots.length} slots; this takes one`,
+      {
+        hint: "Only  alamode run  takes many.",
+      },
+    );
+  }
+  return pipeline.at(slots[0]);
+}
+
+/** The same for all slots asked for. */
+export async function openPipeline(context: Context, file = context.options.file): Promise<Slots> {
   const path = file === undefined ? usualFile(context) : resolve(context.cwd, file);
   const shown = herePath(path, context.cwd);
   if (!existsSync(path)) {
@@ -43,16 +84,61 @@ export async function loadPipeline(context: Context, file = context.options.file
         inside === undefined ? "Name a module or a .dag file." : `Say  -f ${herePath(inside, context.cwd)}`,
     });
   }
-  const plan =
-    extname(path) === ".dag"
-      ? await planFile(path, shown)
-      : await settling(shown, context, () => quietly(() => planOfModule(path, shown)));
-  const { name } = plan.meta;
+  const opened = await described(path, shown, context);
   return {
-    plan,
-    name: typeof name === "string" && name !== "" ? name : relative(context.project, path),
-    warnings: [...planWarnings(plan), ...takeRemarks()],
-    file: path,
+    ...opened,
+    async at(slot) {
+      const { plan, params } = await opened.at(slot);
+      const { name } = plan.meta;
+      return {
+        plan,
+        params,
+        name: typeof name === "string" && name !== "" ? name : relative(context.project, path),
+        warnings: [...planWarnings(plan), ...takeRemarks(), ...(await scheduleWarnings(opened, plan, slot))],
+        file: path,
+        ...(slot === undefined ? {} : { slot }),
+      };
+    },
+  };
+}
+
+const MODULE = /^\.[cm]?[jt]sx?$/;
+
+async function described(path: string, shown: string, context: Context): Promise<OpenPipeline> {
+  const { cwd, options } = context;
+  const params = givenParams(options, cwd);
+  const request = { params, now: Date.now(), ...(options.date === undefined ? {} : { date: options.date }) };
+  if (extname(path) === ".dag") {
+    const [name] = [...Object.keys(params), ...(options.date === undefined ? [] : ["date"])];
+    if (name !== undefined) {
+      throw new AlamodeError(
+        "bad-params",
+        `${shown} is a plan, which takes no parameters: "${name}" was given`,
+        {
+          hint: "Name the pipeline that it was made of.",
+        },
+      );
+    }
+    return onePlan(await planFile(path, shown));
+  }
+  if (MODULE.test(extname(path))) {
+    const { describeModule } = await import("./describe-module.ts");
+    const careful: Careful = (work) => settling(shown, context, () => quietly(work));
+    return describeModule(path, shown, request, careful);
+  }
+  const { describeProgram, isProgram, notAProgram } = await import("./describe-program.ts");
+  if (!isProgram(path)) throw notAProgram(shown);
+  return describeProgram(path, shown, request);
+}
+
+function onePlan(plan: Plan): OpenPipeline {
+  return {
+    schedule: undefined,
+    slots: [undefined],
+    incomplete: 0,
+    undated: true,
+    params: {},
+    at: async () => ({ plan, params: {} }),
   };
 }
 
@@ -67,6 +153,9 @@ function usualFile({ cwd, project, settings }: Context): string {
     hint: "Write one with  alamode init  or name another file:  -f PIPELINE",
   });
 }
+
+/** Does what runs an author's code: see `settling` and `quietly`. */
+export type Careful = <T>(work: () => Promise<T>) => Promise<T>;
 
 /** Tells of a module that waits for something that never comes: Node.js would end then without a word. */
 async function settling<T>(shown: string, { options }: Context, work: () => Promise<T>): Promise<T> {
@@ -109,47 +198,4 @@ async function planFile(path: string, shown: string): Promise<Plan> {
         })
       : error;
   }
-}
-
-async function planOfModule(path: string, shown: string): Promise<Plan> {
-  setSourceBase(dirname(path));
-  const exported = await loadModule(path);
-  if (!("default" in exported)) {
-    const dag = Object.keys(exported).find((key) => isDag(exported[key]));
-    throw new AlamodeError("no-default-export", `${shown} has no default export`, {
-      hint: `End it with  export default ${dag ?? "dag"}`,
-    });
-  }
-  const dag = await dagOf(exported["default"], path, shown);
-  try {
-    return dag.encode();
-  } catch (error) {
-    throw isOurs(error) ? authorsError(error, path) : error;
-  }
-}
-
-async function dagOf(exported: unknown, path: string, shown: string): Promise<Dag> {
-  const called = typeof exported === "function";
-  let value: unknown;
-  try {
-    value = await (called ? exported() : exported);
-  } catch (error) {
-    throw authorsError(error, path);
-  }
-  if (isDag(value)) return value;
-  const what =
-    value === null
-      ? "null"
-      : Array.isArray(value)
-        ? "a list"
-        : value === undefined
-          ? "nothing"
-          : `a ${typeof value}`;
-  throw new AlamodeError(
-    "not-a-dag",
-    called
-      ? `${shown}: the function it exports gave ${what}, not a Dag`
-      : `${shown}: its default export is ${what.replace("a object", "an object")}, not a Dag`,
-    { hint: "Make one with  new Dag()  of a-la-mode, and export it or a function that returns it." },
-  );
 }

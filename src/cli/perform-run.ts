@@ -13,7 +13,7 @@ const MOST_GOALS_SHOWN = 5;
 /** Runs, tells, and gives the exit code. `only`: just the goals' own steps. */
 export async function performRun(
   context: Context,
-  { plan, name }: Pipeline,
+  { plan, name, params }: Pipeline,
   options: RunFlags,
   { goals, only = false }: { readonly goals: readonly string[] | undefined; readonly only?: boolean },
 ): Promise<number> {
@@ -32,6 +32,7 @@ export async function performRun(
         record,
         only,
         pipeline: name,
+        params,
         verified: true, // whatever a pipeline is loaded from
         keepGoing: options.keepGoing ?? context.settings.keepGoing ?? false,
         onEvent: telling.event,

@@ -7,6 +7,8 @@ import { guardStdout } from "./stdout.ts";
 // biome-ignore lint/suspicious/noExplicitAny: Commander hands over what the declarations below say
 type Action = (...args: any[]) => Promise<number>;
 
+const DATE = "the slot of the schedule to describe it for (default: the last complete one)";
+const DATES: Readonly<Record<string, string>> = { run: `${DATE}, or many: 2026-11-01..2026-11-07` };
 const SANDBOX = "how commands are shut in: none, bubblewrap (default: none)";
 
 const program = new Command("alamode")
@@ -68,6 +70,12 @@ command("plan", "encode the pipeline: print it, or write it to a file", () =>
   .option("-o, --output <file>", "write the plan file there (- for stdout); its code is kept in the store")
   .option("--json", "print JSON")
   .addHelpText("after", example("alamode plan", "alamode plan -o pipeline.dag"));
+
+command("params", "list what the pipeline can be given, and its schedule", () =>
+  import("./commands/params.ts").then((m) => m.paramsCommand),
+)
+  .option("--json", "print JSON")
+  .addHelpText("after", example("alamode params", "alamode params -p k=4"));
 
 command("exec", "take one step of a plan; its inputs must be done", () =>
   import("./commands/exec.ts").then((m) => m.execCommand),
@@ -188,7 +196,13 @@ function command(name: string, summary: string, load: () => Promise<Action>): Co
 function withPlaces(declared: Command): void {
   declared
     .optionsGroup("Which pipeline, and where:")
-    .option("-f, --file <pipeline>", "a module or a .dag file (default: pipeline.ts)")
+    .option(
+      "-f, --file <pipeline>",
+      "a module, a .dag file, or a program that prints a plan (default: pipeline.ts)",
+    )
+    .option("-p, --param <name=value>", "set a parameter of the pipeline; again for more", repeated)
+    .option("--params <file>", "set parameters by a JSON file")
+    .option("--date <date>", DATES[declared.name()] ?? DATE)
     .option("--store <dir>", "folder of the store (default: .alamode; or ALAMODE_STORE)")
     .option("--record <place>", "file or postgres:// URL of the record (default: .alamode/record.db)");
 }
@@ -200,6 +214,10 @@ function example(...lines: string[]): string {
 function argumentTerm(argument: Argument): string {
   const name = `${argument.name()}${argument.variadic ? "..." : ""}`;
   return argument.required ? `<${name}>` : `[${name}]`;
+}
+
+function repeated(value: string, before: readonly string[] = []): string[] {
+  return [...before, value];
 }
 
 function wholeNumber(text: string): number {

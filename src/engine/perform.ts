@@ -67,7 +67,7 @@ export async function perform(performance: Performance): Promise<Performed> {
   }, TRIM_LOGS_MS).unref();
   let executions = 0;
   try {
-    await sweepScratch(record, main, host.host);
+    await sweepScratch(record, main);
     const slots = new SlotPool(await executor.openSlots(folder, jobs));
     warnOfImages(performance);
     const shared: Shared = {

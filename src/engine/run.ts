@@ -19,7 +19,6 @@ import { keepKnownPlan } from "./known-plan.ts";
 import { noteOf } from "./note.ts";
 import { ConfiguredOptions } from "./options.ts";
 import { outputPath } from "./output-path.ts";
-import { tellPauses } from "./pauses.ts";
 import { perform } from "./perform.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import { keepSources, sourceReader } from "./sources.ts";
@@ -91,7 +90,6 @@ export interface RunResult {
 export async function run(given: Plan, options: RunOptions): Promise<RunResult> {
   const startedMs = performance.now();
   const { record, onEvent: emit = () => {} } = options;
-  using _pauses = tellPauses(record, emit, options.kill);
   const stores = storesOf(options.store);
   const configured = new ConfiguredOptions(options.options);
   const { plan, moved } = await pinImages(given);

@@ -99,7 +99,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
     }, TRIM_LOGS_MS).unref();
     let letGo: (() => void) | undefined;
     try {
-      await sweepScratch(record, stores.main, thisHost().host);
+      await sweepScratch(record, stores.main);
       const [own, ...slots] = await executor.openSlots(folder, jobs + 1);
       letGo = hold(own!);
       const context: AgainContext = {

@@ -2,7 +2,6 @@
 // nothing of what is stored. Every call may be made twice, when its answer was lost: so each is made to bear that.
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import type { PauseListener } from "./pause.ts";
 import { isConflict, isUnreachable, postgresError } from "./postgres-errors.ts";
 import type { PostgresPlace } from "./postgres-url.ts";
 
@@ -26,6 +25,9 @@ export interface Session {
   rows<Row>(sql: string, ...values: Value[]): Promise<Row[]>;
 }
 
+/** Told when calls begin to wait for the database (what is wrong), and when they go on (undefined). */
+export type PauseListener = (error: Error | undefined) => void;
+
 export class PostgresConnection implements Session {
   /** Without password. */
   readonly url: string;
@@ -33,9 +35,6 @@ export class PostgresConnection implements Session {
   readonly #pool: pg.Pool;
   readonly #listeners = new Set<PauseListener>();
   #waiting = 0;
-  /** Patience is over: one try each, until one succeeds. */
-  #gaveUp = false;
-  #hurry = new AbortController();
   #opened = false;
 
   constructor(place: PostgresPlace) {
@@ -101,9 +100,7 @@ export class PostgresConnection implements Session {
     try {
       for (let tries = 0; ; tries++) {
         try {
-          const answer = await body();
-          this.#gaveUp = false;
-          return answer;
+          return await body();
         } catch (error) {
           if (isConflict(error) && conflicts++ < MAX_CONFLICTS) {
             await delay(Math.random() * 5 * conflicts);
@@ -116,13 +113,10 @@ export class PostgresConnection implements Session {
             tries = 0;
             this.#pause(error);
           }
-          const patienceMs = this.#opened ? this.place.patienceMs : OPENING_PATIENCE_MS;
-          if (now - since > patienceMs) this.#gaveUp = true;
-          if (this.#gaveUp) throw error;
+          if (now - since > (this.#opened ? this.place.patienceMs : OPENING_PATIENCE_MS)) throw error;
         }
         // Spread out, so that those whom one outage stopped do not all come back at the same moment.
-        const ms = Math.min(PAUSE_MS * 2 ** Math.min(tries, 10), MAX_PAUSE_MS) * (0.5 + Math.random());
-        await delay(ms, undefined, { signal: this.#hurry.signal }).catch(() => {});
+        await delay(Math.min(PAUSE_MS * 2 ** Math.min(tries, 10), MAX_PAUSE_MS) * (0.5 + Math.random()));
       }
     } catch (error) {
       throw postgresError(error, this.url);
@@ -133,17 +127,12 @@ export class PostgresConnection implements Session {
 
   #pause(error: unknown): void {
     if (this.#waiting++ > 0 || !this.#opened) return;
-    const giveUp = () => {
-      this.#gaveUp = true;
-      this.#hurry.abort();
-      this.#hurry = new AbortController();
-    };
     const told = postgresError(error, this.url) as Error;
-    for (const listener of this.#listeners) listener({ error: told, giveUp });
+    for (const listener of this.#listeners) listener(told);
   }
 
   #goOn(): void {
-    if (--this.#waiting > 0 || !this.#opened || this.#gaveUp) return;
+    if (--this.#waiting > 0 || !this.#opened) return;
     for (const listener of this.#listeners) listener(undefined);
   }
 }

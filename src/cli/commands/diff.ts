@@ -1,6 +1,7 @@
 // alamode diff: what was changed, and what only follows from it.
 
 import { existsSync } from "node:fs";
+import { extname } from "node:path";
 import { jsonDocument } from "../../bencode/as-json.ts";
 import { sourceReader } from "../../engine/sources.ts";
 import { AlamodeError } from "../../errors.ts";
@@ -54,7 +55,12 @@ async function spelled(found: PlanDiff, context: Context): Promise<PlanDiff> {
 
 /** A run by its number, or a PIPELINE. */
 async function planNamed(context: Context, what: string): Promise<Plan> {
-  if (!/^\d+$/.test(what)) return (await loadPipeline(context, what)).plan;
+  if (!/^\d+$/.test(what)) {
+    // Parameters are for what is described now: a plan file is as it is.
+    const { param: _param, params: _params, date: _date, ...plain } = context.options;
+    const options = extname(what) === ".dag" ? plain : context.options;
+    return (await loadPipeline({ ...context, options }, what)).plan;
+  }
   return withExisting(context, async ({ record }) => {
     const run = await runNumbered(record, what);
     const plan = run && (await record.plan(run.planDigest));

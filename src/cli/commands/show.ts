@@ -145,6 +145,12 @@ async function showRun(run: Run, record: RecordDb, json: boolean): Promise<numbe
   const tasks = ran + same + reused + failed + notStarted;
   const rows = [
     ["asked for", run.goals.join(", ")],
+    [
+      "with",
+      Object.entries(run.params)
+        .map(([name, value]) => `${name} ${value}`)
+        .join(", "),
+    ],
     ["began", `${date(run.startedAt, now, true)} on ${run.host} by ${run.user}`],
     [
       "ended",

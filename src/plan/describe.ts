@@ -1,0 +1,126 @@
+// From what a pipeline's module exports, and what was asked for, to dags: one for each slot. Without a clock of its own.
+import { AlamodeError } from "../errors.ts";
+import { type Dag, isDag } from "./dag.ts";
+import { type DatedSlots, slotsOfDate } from "./dates.ts";
+import type { Params } from "./params.ts";
+import { chooseValues, isParamPipeline, type ParamPipeline, takesSlot } from "./pipeline.ts";
+import { DAILY, openSchedule, type Schedule, type Slot, scheduleTexts, zoneOf } from "./schedule.ts";
+
+export interface DescribeRequest {
+  /** Parameter → text, as typed, or a value of JSON. */
+  readonly params?: Readonly<Record<string, unknown>>;
+  /** `2026-11-01`, `2026-11-01T05`, `2026-11-01..2026-11-07`; by default the last complete slot. */
+  readonly date?: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+export interface Described {
+  readonly dag: Dag;
+  /** What each parameter was, as text. */
+  readonly params: Readonly<Record<string, string>>;
+}
+
+export interface Description {
+  /** Undefined where the pipeline has none. */
+  readonly schedule: Schedule | undefined;
+  /** Earliest first; undefined stands for a pipeline that takes no date. Never empty. */
+  readonly slots: readonly (Slot | undefined)[];
+  /** Whether it takes no date, and so is the same for all slots. */
+  readonly undated: boolean;
+  /** What it can be given. */
+  readonly params: Params;
+  /** How many slots of the range asked for are not complete yet. */
+  readonly incomplete: number;
+  /** Describes it for one slot, whether it is among those asked for or not. Describes anew each time but the first. */
+  at(slot: Slot | undefined): Promise<Described>;
+}
+
+/** Throws `bad-params`, `bad-date`, `bad-schedule`, `not-a-dag`, and whatever the pipeline throws. */
+export async function describe(exported: unknown, request: DescribeRequest): Promise<Description> {
+  if (isParamPipeline(exported)) return describeParams(exported, request);
+  const [name] = Object.keys(request.params ?? {});
+  if (name !== undefined || request.date !== undefined) {
+    const what = name === undefined ? "no date" : `no parameters, and "${name}" was given`;
+    throw new AlamodeError("bad-params", `this pipeline takes ${what}.`, {
+      hint: `Give it some:  export default pipeline({ ${name ?? "date"}: ${name === undefined ? "day()" : "text()"} }, ({ ${name ?? "date"} }) => dag)`,
+    });
+  }
+  const called = typeof exported === "function";
+  const dag = dagIn(called ? await exported() : await exported, called);
+  const texts = scheduleTexts(dag.meta);
+  return {
+    schedule: texts && (await openSchedule(texts)),
+    slots: [undefined],
+    undated: true,
+    params: {},
+    incomplete: 0,
+    at: async () => ({ dag, params: {} }),
+  };
+}
+
+async function describeParams(
+  exported: ParamPipeline,
+  { params: given = {}, date, now }: DescribeRequest,
+): Promise<Description> {
+  const { params } = exported;
+  const dated = takesSlot(params);
+  if (date !== undefined && !dated) {
+    throw new AlamodeError("bad-params", "this pipeline takes no date.", {
+      hint: "Give it a parameter that does:  pipeline({ date: day() }, ({ date }) => dag)",
+    });
+  }
+  const describeAt = async (slot: Slot, schedule: Schedule): Promise<Described> => {
+    const { values, texts } = chooseValues(params, { params: given, slot: schedule.clockAt(slot.startsAt) });
+    return { dag: dagIn(await exported.describe(values), true), params: texts };
+  };
+  // Which schedule it has only the described dag tells: so it is described for yesterday, and once more if that was not meant.
+  const daily = await openSchedule(DAILY);
+  const first = daily.lastComplete(now)[0]!;
+  let known: { readonly slot: Slot; readonly described: Described } | undefined = {
+    slot: first,
+    described: await describeAt(first, daily),
+  };
+  const { meta } = known.described.dag;
+  const texts = scheduleTexts(meta);
+  const schedule = await openSchedule(texts ?? { ...DAILY, timezone: zoneOf(meta) });
+  const { slots, incomplete }: DatedSlots | { slots: readonly undefined[]; incomplete: number } = !dated
+    ? { slots: [undefined], incomplete: 0 }
+    : date === undefined
+      ? { slots: schedule.lastComplete(now), incomplete: 0 }
+      : slotsOfDate(date, schedule, now);
+  return {
+    schedule: texts === undefined ? undefined : schedule,
+    slots,
+    undated: !dated,
+    params,
+    incomplete,
+    async at(slot) {
+      const before = known;
+      known = undefined;
+      const wanted = slot ?? first;
+      const isKnown =
+        before !== undefined &&
+        before.slot.startsAt === wanted.startsAt &&
+        (slot === undefined || schedule.texts.timezone === daily.texts.timezone);
+      return isKnown ? before.described : describeAt(wanted, schedule);
+    },
+  };
+}
+
+function dagIn(value: unknown, called: boolean): Dag {
+  if (isDag(value)) return value;
+  const what =
+    value === undefined || value === null
+      ? "nothing"
+      : Array.isArray(value)
+        ? "a list"
+        : `${typeof value === "object" ? "an" : "a"} ${typeof value}`;
+  throw new AlamodeError(
+    "not-a-dag",
+    called ? `the function it exports gave ${what}, not a Dag` : `its default export is ${what}, not a Dag`,
+    {
+      hint: "Make one with  new Dag()  of a-la-mode, and export it or a function that returns it.",
+    },
+  );
+}
