@@ -6,6 +6,8 @@ import { type CappedLog, lastLines } from "./log.ts";
 import type { Limits } from "./options.ts";
 import type { Runnable } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
+import { openMaskedLog } from "./secrets/masked-log.ts";
+import type { StepSecrets } from "./secrets/secrets.ts";
 import { missingOutput, type Staged } from "./staging.ts";
 
 /** How many of the log's last lines are looked at for the reason of a failure. */
@@ -32,14 +34,16 @@ export interface Command {
   /** Absolute folder. */
   readonly slot: string;
   readonly log: CappedLog;
+  readonly secrets: StepSecrets;
 }
 
 /** Performs a staged command; after it the log is finished. */
 export async function performCommand(
   { executor, stop, kill, logs }: CommandContext,
-  { step, runnable, limits, staged, sandbox, inputs, path, slot, log }: Command,
+  { step, runnable, limits, staged, sandbox, inputs, path, slot, log, secrets }: Command,
 ): Promise<Ended> {
   const { argv, network, reads } = runnable;
+  const masked = secrets.mask && openMaskedLog(log.path, slot, secrets.mask());
   logs.add(log);
   try {
     return await executor.execute(
@@ -48,7 +52,7 @@ export async function performCommand(
         argv: sandbox.wrap({ argv, slot, inputs: [...inputs, ...reads], path, network }),
         cwd: staged.cwd,
         env: staged.env,
-        log: log.path,
+        log: masked?.path ?? log.path,
         slot,
         ...limits,
       },
@@ -56,6 +60,7 @@ export async function performCommand(
       kill,
     );
   } finally {
+    masked?.finish();
     logs.delete(log);
     log.finish();
   }

@@ -3,8 +3,9 @@
 import { type OutputId, specOf } from "../plan/types.ts";
 import { weakest } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
-import { Needles } from "../store/needles.ts";
 import type { Making, SealedTree, Store, TreeDigest } from "../store/types.ts";
+import { needlesFor, refuseSecrets } from "./secrets/in-output.ts";
+import type { StepSecrets } from "./secrets/secrets.ts";
 import { isolationOf } from "./source-step.ts";
 import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step-types.ts";
 
@@ -18,6 +19,7 @@ export interface Finished {
   /** The output, where it is sealed already. */
   readonly sealed?: SealedTree;
   readonly resources: Resources;
+  readonly secrets: StepSecrets;
   readonly log?: string;
 }
 
@@ -25,14 +27,18 @@ export interface Finished {
 export async function commitStep(
   context: StepContext,
   request: StepRequest,
-  { token, resolvedKey, store, making, resources, log, ...finished }: Finished,
+  { token, resolvedKey, store, making, resources, secrets, log, ...finished }: Finished,
 ): Promise<Success> {
   const { record, host, run, warn } = context;
   const { planTask, inputs, execution, task, runnable } = request;
   const output = madeOutput(request);
   const sealed =
     finished.sealed ??
-    (await making.seal({ inputs: Object.values(making.inputs), needles: new Needles([run]) }, context.kill));
+    (await making.seal(
+      { inputs: Object.values(making.inputs), needles: needlesFor(run, secrets) },
+      context.kill,
+    ));
+  refuseSecrets(sealed, secrets);
   const scratchIn = sealed.needlesIn?.get(0);
   if (scratchIn !== undefined) {
     warn(

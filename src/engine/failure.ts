@@ -151,6 +151,7 @@ function exhausted(exitCode: number, tail: readonly string[], { top, env }: Stag
 /** Codes of errors that a step can meet, where they say what kind of failure that is. */
 const KINDS: Readonly<Record<string, FailureKind>> = {
   "bad-output": "bad-output",
+  "secret-in-output": "bad-output",
   "no-space": "no-space",
   aborted: "interrupted",
   "source-changed": "source-changed",

@@ -1,10 +1,12 @@
 // How tasks are run: all options there are, one entry each, and what pipeline and configuration come to for one task. They change
-// no ID. What the configuration says of a pattern of names wins over the pipeline's own word, for it knows the machine.
+// no ID. What the configuration says of a pattern of names wins over the pipeline's own word, for it knows the machine; what is
+// passed and what is secret adds up.
 import { matchesGlob } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
 import type { Options, OptionsByPattern, Plan } from "../plan/types.ts";
 import { atAttempt, durationMs, type Quantity, quantity } from "./quantities.ts";
+import { type SecretReferences, secretReferences } from "./secrets/references.ts";
 
 interface Option<T> {
   /** A value of the pipeline's meta or of the configuration; undefined is the answer for one that it cannot have. */
@@ -13,6 +15,8 @@ interface Option<T> {
   /** What is said of a wrong value, after the option's name and "must be". */
   readonly must: string;
   readonly hint: string;
+  /** What two that hold for one task come to, where the later one does not simply win. */
+  readonly added?: (some: T, more: T) => T;
 }
 
 const DURATIONS = "Write seconds, or text such as '90s', '10m', '2h', '1d'";
@@ -45,6 +49,15 @@ const OPTIONS = {
     otherwise: [],
     must: "a list of names",
     hint: "Write e.g. { pass: ['TOKEN', 'AWS_*'] }.",
+    added: (some, more) => [...some, ...more],
+  }),
+  /** Variables of the step whose values nobody else may see → where these are. */
+  secrets: option<SecretReferences>({
+    read: secretReferences,
+    otherwise: Object.freeze({}),
+    must: "a map of variables, each to { env }, { file } or { command }",
+    hint: "Write e.g. { secrets: { API_KEY: { env: 'SHOP_API_KEY' }, TOKEN: { file: '~/.token' } } }.",
+    added: (some, more) => ({ ...some, ...more }),
   }),
 };
 
@@ -85,7 +98,8 @@ export class ConfiguredOptions {
     const merged: Record<string, unknown> = Object.create(null);
     for (const options of [own ?? {}, ...rules.map((rule) => rule.options)]) {
       if (!isMap(options)) return readOptions(options, where);
-      for (const [key, value] of Object.entries(options)) if (value !== undefined) merged[key] = value;
+      for (const [key, value] of Object.entries(options))
+        if (value !== undefined) merged[key] = both(key, merged[key], value);
     }
     return readOptions(merged, where);
   }
@@ -132,6 +146,14 @@ const NONE = Object.fromEntries(
 
 function option<T>(entry: Option<T>): Option<T> {
   return entry;
+}
+
+/** What is said twice: the later one, or both where they add up. What cannot be read is left for whoever tells of it. */
+function both(key: string, some: unknown, more: unknown): unknown {
+  if (some === undefined || !Object.hasOwn(OPTIONS, key)) return more;
+  const { read, added } = OPTIONS[key as keyof TaskOptions] as Option<unknown>;
+  const [one, other] = [read(some), read(more)];
+  return added === undefined || one === undefined || other === undefined ? more : added(one, other);
 }
 
 function matches({ pattern, start }: Rule, name: string): boolean {

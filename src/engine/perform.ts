@@ -15,6 +15,7 @@ import { ownership } from "./ownership.ts";
 import type { FailedTask } from "./run.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { sweepScratch } from "./scratch.ts";
+import type { Secrets } from "./secrets/secrets.ts";
 import { Settler } from "./settler.ts";
 import { SlotPool } from "./slot-pool.ts";
 import { endStrays, type Made } from "./strays.ts";
@@ -37,6 +38,7 @@ export interface Performance extends Surroundings {
   readonly keepGoing: boolean;
   readonly path: string;
   readonly maxDepth: number;
+  readonly secrets: Secrets;
   readonly stop: AbortSignal;
   readonly kill: AbortSignal;
   emit(event: RunEvent): void;

@@ -21,6 +21,8 @@ import { ConfiguredOptions } from "./options.ts";
 import { outputPath } from "./output-path.ts";
 import { perform } from "./perform.ts";
 import { openSandbox } from "./sandbox/open.ts";
+import { secretMissing } from "./secrets/references.ts";
+import { Secrets } from "./secrets/secrets.ts";
 import { keepSources, sourceReader } from "./sources.ts";
 import { DEFAULT_PATH } from "./staging.ts";
 import { Work } from "./work.ts";
@@ -89,7 +91,7 @@ export interface RunResult {
  */
 export async function run(given: Plan, options: RunOptions): Promise<RunResult> {
   const startedMs = performance.now();
-  const { record, onEvent: emit = () => {} } = options;
+  const { record, onEvent = () => {} } = options;
   const stores = storesOf(options.store);
   const configured = new ConfiguredOptions(options.options);
   const { plan, moved } = await pinImages(given);
@@ -103,8 +105,12 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   if (options.only) for (const goal of goals) await requireInputs(goal);
   const callerEnv = options.callerEnv ?? process.env;
+  const secrets = new Secrets(callerEnv);
+  const emit = (event: RunEvent) => onEvent(secrets.maskedIn(event));
   const work = new Work(plan, graph, { callerEnv, configured });
   work.add(decision);
+  const missing = work.missingSecrets();
+  if (missing.length > 0) throw secretMissing(missing);
   await keepSources(work.runnables(), stores.main);
 
   const noted = await noteRun(plan, goals, options, host);
@@ -170,6 +176,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
         keepGoing: options.keepGoing ?? false,
         path: options.path ?? DEFAULT_PATH,
         callerEnv,
+        secrets,
         configured,
         maxDepth: options.maxDepth ?? MAX_DEPTH,
         stop,

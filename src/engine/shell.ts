@@ -16,6 +16,7 @@ import { ConfiguredOptions } from "./options.ts";
 import { passed } from "./pass.ts";
 import { runnableOf } from "./runnable.ts";
 import { openSandbox } from "./sandbox/open.ts";
+import { Secrets } from "./secrets/secrets.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
 import { DEFAULT_PATH, stageStep, topOf } from "./staging.ts";
@@ -46,7 +47,7 @@ export interface ShellOptions {
   readonly options?: OptionsByPattern;
 }
 
-/** Stages a task. Throws `unknown-task`, `bad-task`, `input-not-done`, `source-missing`. */
+/** Stages a task. Throws `unknown-task`, `bad-task`, `input-not-done`, `source-missing`, `secret-missing`. */
 export async function openShell(plan: Plan, task: string, options: ShellOptions): Promise<Shell> {
   const { record, callerEnv = process.env } = options;
   const stores = storesOf(options.store);
@@ -59,7 +60,9 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
       hint: `Look at it with  alamode path ${task}`,
     });
   }
-  const handed = passed(new ConfiguredOptions(options.options).of(plan, task).pass, callerEnv);
+  const { pass, secrets } = new ConfiguredOptions(options.options).of(plan, task);
+  const { env: secretEnv } = await new Secrets(callerEnv).of(secrets);
+  const handed = { ...passed(pass, callerEnv), ...secretEnv };
   await keepSources([runnable], stores.main);
   const sandbox = await openSandbox(options.sandbox ?? "none");
   const source = { record, stores, host: thisHost(), mark: false, isolation: sandbox.isolation };

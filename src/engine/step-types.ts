@@ -12,6 +12,7 @@ import type { CappedLog } from "./log.ts";
 import type { Limits, TaskOptions } from "./options.ts";
 import type { Runnable } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
+import type { Secrets } from "./secrets/secrets.ts";
 
 /** What all steps of a run share. */
 export interface StepContext {
@@ -24,6 +25,7 @@ export interface StepContext {
   readonly checks: InputChecks;
   /** Whether rubbish at a location of that store may be moved aside. */
   ownsStore(store: Store): Promise<boolean>;
+  readonly secrets: Secrets;
   /** The PATH for steps whose spec names none. */
   readonly path: string;
   readonly stop: AbortSignal;

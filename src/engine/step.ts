@@ -15,6 +15,8 @@ import { CappedLog, lastLines } from "./log.ts";
 import { LostInput, prepareMaking } from "./making.ts";
 import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
+import { SHORTEST_BYTES } from "./secrets/forms.ts";
+import { NO_SECRETS, type StepSecrets } from "./secrets/secrets.ts";
 import { clearSlot, keepSlot } from "./slot.ts";
 import { isolationOf, makeSource } from "./source-step.ts";
 import { stageStep, topOf } from "./staging.ts";
@@ -76,6 +78,7 @@ class Step {
   readonly #startedMs = performance.now();
   readonly #log: CappedLog;
   #resources: Resources = {};
+  #secrets = NO_SECRETS;
   /** Whether the slot holds something of this step. */
   #staged = false;
 
@@ -100,6 +103,7 @@ class Step {
       if (stop.aborted) return await this.#fail({ kind: "interrupted", message: "was stopped" });
       const lost = await this.#lostInput();
       if (lost) return lost;
+      this.#secrets = await this.#fetchSecrets();
 
       const store = stores.main;
       await clearSlot(slot);
@@ -113,7 +117,7 @@ class Step {
         store: stores.main,
         path: this.#path,
         view,
-        passed,
+        passed: { ...passed, ...this.#secrets.env },
       });
       let sealed: SealedTree | undefined;
       if (runnable.source === undefined) {
@@ -127,6 +131,7 @@ class Step {
           path: this.#path,
           slot,
           log: this.#log,
+          secrets: this.#secrets,
         };
         this.#context.started(this.#request, this.#log.path);
         const ended = await performCommand(this.#context, command);
@@ -145,6 +150,7 @@ class Step {
         making,
         ...(sealed === undefined ? {} : { sealed }),
         resources: this.#resources,
+        secrets: this.#secrets,
         ...this.#logName(),
       });
       // It is a success by now whatever becomes of the slot; the next step clears it too, and tells what is wrong.
@@ -158,10 +164,21 @@ class Step {
         return this.#inputLost([error.success.output], error.input, error.how);
       }
       const failure = engineFailure(error);
-      if (failure === undefined || (error instanceof AlamodeError && error.code === "lease-lost"))
-        throw error;
-      return this.#fail(failure);
+      const code = error instanceof AlamodeError ? error.code : undefined;
+      if (failure === undefined || code === "lease-lost") throw error;
+      return this.#fail(failure, { keepScratch: code !== "secret-in-output" });
     }
+  }
+
+  async #fetchSecrets(): Promise<StepSecrets> {
+    const { secrets, warn } = this.#context;
+    const { options, task } = this.#request;
+    const fetched = await secrets.of(options.secrets);
+    for (const variable of fetched.short) {
+      const message = `the secret ${variable} has fewer than ${SHORTEST_BYTES} bytes: it is masked nowhere, and not looked for in the output`;
+      warn("short-secret", message, task, "Use a longer one.");
+    }
+    return fetched;
   }
 
   #prepare(store: Store): Promise<Making> {
@@ -227,12 +244,13 @@ class Step {
     return undefined;
   }
 
-  async #fail(failure: Failure): Promise<StepOutcome> {
+  async #fail(told: Failure, { keepScratch = true } = {}): Promise<StepOutcome> {
+    const failure = this.#context.secrets.maskedIn(told);
     const { execution, inputs, attempt, options } = this.#request;
     // What filled the disk is not kept on it: the record and other steps need the space.
     const full = failure.kind === "no-space";
     // And data can be looked at where it is.
-    const left = full || this.#request.runnable.source !== undefined;
+    const left = full || !keepScratch || this.#request.runnable.source !== undefined;
     if (left) await clearSlot(this.#request.slot).catch(() => {});
     const scratch = this.#staged && !left ? await this.#keepScratch() : undefined;
     await this.#context.record.fail(this.#token, execution, failure, {

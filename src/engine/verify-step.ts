@@ -3,7 +3,6 @@ import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import type { PlanTask } from "../plan/types.ts";
 import type { Execution, Failure, Isolation, RecordDb, Success } from "../record/types.ts";
-import { Needles } from "../store/needles.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
@@ -20,6 +19,8 @@ import { LostInput, prepareMaking } from "./making.ts";
 import type { Limits } from "./options.ts";
 import type { Runnable } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
+import { needlesFor, refuseSecrets } from "./secrets/in-output.ts";
+import type { StepSecrets } from "./secrets/secrets.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
 import { stageStep, topOf } from "./staging.ts";
@@ -55,6 +56,7 @@ export interface AgainRequest {
   readonly limits: Limits;
   /** What the option `pass` hands over. */
   readonly passed: Readonly<Record<string, string>>;
+  readonly secrets: StepSecrets;
   readonly success: Success;
   /** Distinct among the steps of this verification. */
   readonly step: string;
@@ -128,7 +130,7 @@ class Attempt {
 
   async perform(): Promise<Again> {
     const { stores, id, stop, kill } = this.#context;
-    const { step, slot, runnable, limits, passed, success } = this.#request;
+    const { step, slot, runnable, limits, passed, secrets, success } = this.#request;
     const sandbox = await this.#context.sandboxFor(this.#execution.isolation);
     await clearSlot(slot);
     await removeTree(this.#log.path);
@@ -147,7 +149,7 @@ class Attempt {
       store: stores.main,
       path,
       view,
-      passed,
+      passed: { ...passed, ...secrets.env },
     });
     const command: Command = {
       step: `${id}/${step}`,
@@ -159,12 +161,14 @@ class Attempt {
       path,
       slot,
       log: this.#log,
+      secrets,
     };
     const ended = await performCommand(this.#context, command);
     const failure = (await this.#changedInput()) ?? judgeCommand(command, ended);
     if (failure) return this.failed(failure);
 
-    const sealed = await prepared.seal({ inputs, needles: new Needles([id]) }, kill);
+    const sealed = await prepared.seal({ inputs, needles: needlesFor(id, secrets) }, kill);
+    refuseSecrets(sealed, secrets);
     const durationMs = performance.now() - this.#startedMs;
     if (sealed.digest === success.treeDigest) return { kind: "same", sealed, durationMs };
     const hint = this.#hint(sealed, sandbox);

@@ -21,6 +21,7 @@ import { runnableOf } from "./runnable.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { sweepScratch } from "./scratch.ts";
+import { Secrets } from "./secrets/secrets.ts";
 import { type Chosen, choose, isData, isExpander } from "./verify-choose.ts";
 import type { VerifyCounts, VerifyEvent } from "./verify-events.ts";
 import { whyNotDone } from "./verify-inputs.ts";
@@ -63,7 +64,9 @@ export interface VerifyResult extends VerifyCounts {
  */
 export async function verify(plan: Plan, options: VerifyOptions): Promise<VerifyResult> {
   const startedMs = performance.now();
-  const { record, onEvent: emit = () => {} } = options;
+  const { record, onEvent = () => {}, callerEnv = process.env } = options;
+  const secrets = new Secrets(callerEnv);
+  const emit = (event: VerifyEvent) => onEvent(secrets.maskedIn(event));
   const stores = storesOf(options.store);
   const stop = options.signal ?? new AbortController().signal;
   const configured = new ConfiguredOptions(options.options);
@@ -153,14 +156,16 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
     try {
       const runnable = runnableOf(name, planTask);
       const taskOptions = configured.of(plan, name, task);
-      const handed = passed(taskOptions.pass, options.callerEnv ?? process.env);
+      const handed = passed(taskOptions.pass, callerEnv);
       if (isExpander(planTask)) handed["INPUT_IDS"] = Buffer.from(encode(planTask.inputs)).toString();
       emit({ event: "verify.running", ...about, execution: success.execution });
       const limits = limitsOf(taskOptions, 1);
-      const request = { planTask, runnable, limits, passed: handed, success, step, slot };
+      const fetched = await secrets.of(taskOptions.secrets);
+      const request = { planTask, runnable, limits, passed: handed, secrets: fetched, success, step, slot };
       again = await runAgain(context, request);
     } catch (error) {
-      if (!(error instanceof AlamodeError) || !/^bad-(task|options)$/.test(error.code)) throw error;
+      if (!(error instanceof AlamodeError) || !/^(bad-(task|options)|secret-missing)$/.test(error.code))
+        throw error;
       return impossible(error.message);
     }
     switch (again.kind) {

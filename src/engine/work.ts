@@ -7,6 +7,7 @@ import type { Cause, Decision } from "./decide.ts";
 import type { ConfiguredOptions, TaskOptions } from "./options.ts";
 import { passed } from "./pass.ts";
 import { type Runnable, runnableOf } from "./runnable.ts";
+import { whyMissing } from "./secrets/references.ts";
 
 export interface Parsed {
   readonly task: string;
@@ -82,6 +83,19 @@ export class Work {
     return this.#causes.get(node)!;
   }
 
+  /** The secrets of due tasks that cannot be had, one line each: that is told before anything runs. */
+  missingSecrets(): string[] {
+    const { callerEnv } = this.#surroundings;
+    const missing = new Set<string>();
+    for (const { task, options } of this.#parsed.values()) {
+      for (const [variable, reference] of Object.entries(options.secrets)) {
+        const why = whyMissing(reference, callerEnv);
+        if (why !== undefined) missing.add(`${variable} of task "${task}": ${why}`);
+      }
+    }
+    return [...missing];
+  }
+
   *runnables(): Iterable<Runnable> {
     for (const { runnable } of this.#parsed.values()) yield runnable;
   }
@@ -94,8 +108,22 @@ export class Work {
     const options = configured.of(this.#plan, task, this.#prefix + task);
     const runnable = runnableOf(task, this.#plan.tasks[task]!);
     const place = placeOf(this.#plan, task);
+    refuseBoth(task, runnable, options);
     this.#parsed.set(node, { task, runnable, options, passed: passed(options.pass, callerEnv), place });
   }
+}
+
+/** The spec's word wins over what is passed; a secret that is silently another value would be worse than none. */
+function refuseBoth(task: string, { env }: Runnable, { secrets }: TaskOptions): void {
+  const variable = Object.keys(secrets).find((name) => Object.hasOwn(env, name));
+  if (variable === undefined) return;
+  throw new AlamodeError(
+    "bad-options",
+    `options of task "${task}": ${variable} is a secret, and in its spec's env too`,
+    {
+      hint: "Take it out of the spec: all of that is hashed, recorded and shared.",
+    },
+  );
 }
 
 function externalMissing(graph: PlanGraph, node: number, cause: Cause): AlamodeError {

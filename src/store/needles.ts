@@ -42,7 +42,7 @@ export class Needles {
     return this.#all.length === 0 ? NONE : this.in(Buffer.from(text));
   }
 
-  /** Where needles are in `bytes`: start and end of each, ordered by start; those that touch or overlap are one. */
+  /** Where needles are in `bytes`: start and end of each, ordered by start; those that overlap are one. */
   places(bytes: Buffer): [start: number, end: number][] {
     const all: [number, number][] = [];
     if (this.#all.length > 0)
@@ -50,7 +50,7 @@ export class Needles {
     const merged: [number, number][] = [];
     for (const [start, end] of all.sort(([a], [b]) => a - b)) {
       const last = merged.at(-1);
-      if (last !== undefined && start <= last[1]) last[1] = Math.max(last[1], end);
+      if (last !== undefined && start < last[1]) last[1] = Math.max(last[1], end);
       else merged.push([start, end]);
     }
     return merged;

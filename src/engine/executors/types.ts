@@ -8,7 +8,7 @@ export interface Job {
   readonly argv: readonly string[];
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
-  /** Absolute path of the file that stdout and stderr are appended to. */
+  /** Absolute path of the file that stdout and stderr are appended to; a FIFO with a reader, where they hold secrets. */
   readonly log: string;
   /** Absolute folder of the scratch slot. Its `alive` FIFO is inherited by everything the command starts. */
   readonly slot: string;
