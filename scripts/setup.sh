@@ -30,7 +30,7 @@ fi
 # tests that need one are skipped, with that as the reason. Ceph (280 MB) is the S3 server.
 [ "${1-}" = tests ] || exit 0
 missing=
-for pair in python3=python3 zsh=zsh fish=fish bwrap=bubblewrap podman=podman ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common; do
+for pair in python3=python3 zsh=zsh fish=fish bwrap=bubblewrap podman=podman runc=runc busybox=busybox-static catatonit=catatonit ceph-mon=ceph-mon ceph-osd=ceph-osd radosgw=radosgw ceph=ceph-common; do
   command -v "${pair%%=*}" >/dev/null 2>&1 || missing="$missing ${pair#*=}"
 done
 # Debian keeps the server's programs off the PATH, below the number of its version.

@@ -9,7 +9,7 @@ type Action = (...args: any[]) => Promise<number>;
 
 const DATE = "the slot of the schedule to describe it for (default: the last complete one)";
 const DATES: Readonly<Record<string, string>> = { run: `${DATE}, or many: 2026-11-01..2026-11-07` };
-const SANDBOX = "how commands are shut in: none, bubblewrap (default: none)";
+const SANDBOX = "how commands are shut in: none, bubblewrap, container (default: none)";
 
 const program = new Command("alamode")
   .description("Runs data pipelines: nothing is made twice, and no earlier result is lost.")

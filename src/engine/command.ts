@@ -1,5 +1,5 @@
 // What a step and its verification have in common: performing the command in its sandbox, and judging how it ended.
-import type { Failure } from "../record/types.ts";
+import type { Failure, Isolation } from "../record/types.ts";
 import type { Ended, Executor } from "./executors/types.ts";
 import { explain } from "./failure.ts";
 import { type CappedLog, lastLines } from "./log.ts";
@@ -28,6 +28,8 @@ export interface Command {
   readonly limits: Limits;
   readonly staged: Staged;
   readonly sandbox: Sandbox;
+  /** What it is shut in. */
+  readonly isolation: Isolation;
   /** Absolute paths of the inputs. */
   readonly inputs: readonly string[];
   readonly path: string;
@@ -40,18 +42,28 @@ export interface Command {
 /** Performs a staged command; after it the log is finished. */
 export async function performCommand(
   { executor, stop, kill, logs }: CommandContext,
-  { step, runnable, limits, staged, sandbox, inputs, path, slot, log, secrets }: Command,
+  { step, runnable, limits, staged, sandbox, isolation, inputs, path, slot, log, secrets }: Command,
 ): Promise<Ended> {
-  const { argv, network, reads } = runnable;
+  const { argv, image, network, reads } = runnable;
+  const { env } = staged;
   const masked = secrets.mask && openMaskedLog(log.path, slot, secrets.mask());
   logs.add(log);
   try {
     return await executor.execute(
       {
         step,
-        argv: sandbox.wrap({ argv, slot, inputs: [...inputs, ...reads], path, network }),
+        argv: sandbox.wrap({
+          argv,
+          env,
+          isolation,
+          image,
+          slot,
+          inputs: [...inputs, ...reads],
+          path,
+          network,
+        }),
         cwd: staged.cwd,
-        env: staged.env,
+        env,
         log: masked?.path ?? log.path,
         slot,
         ...limits,

@@ -1,12 +1,11 @@
 // The end of a step that succeeded. The order is the promise: hash, make read-only, receipt, exclusive move, and last one
 // transaction. Killed between any two of these, the next run finds rubbish that no success names, and makes it again.
 import { type OutputId, specOf } from "../plan/types.ts";
-import { weakest } from "../record/isolation.ts";
+import { isolationOver } from "../record/isolation.ts";
 import type { Resources, Success } from "../record/types.ts";
 import type { Making, SealedTree, Store, TreeDigest } from "../store/types.ts";
 import { needlesFor, refuseSecrets } from "./secrets/in-output.ts";
 import type { StepSecrets } from "./secrets/secrets.ts";
-import { isolationOf } from "./source-step.ts";
 import { digestsOf, madeOutput, type StepContext, type StepRequest } from "./step-types.ts";
 
 /** What a command left behind. */
@@ -55,10 +54,10 @@ export async function commitStep(
     const { output, treeDigest } = inputs[name]!;
     read[name] = { output, treeDigest };
   }
-  const isolation = weakest([
-    isolationOf(context, request),
-    ...Object.values(inputs).map((input) => input.isolation),
-  ]);
+  const isolation = isolationOver(
+    request.isolation,
+    Object.values(inputs).map((input) => input.isolation),
+  );
   const endedAt = Date.now();
   await store.appendReceipt(run, {
     output,

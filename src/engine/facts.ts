@@ -1,12 +1,13 @@
 // Answers the questions of decide and cut-off from record and store: is it done, and are its bytes there to be trusted?
 import type { PlanGraph } from "../plan/graph.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
-import { isolationSuffices, weakest } from "../record/isolation.ts";
-import type { AliasRequest, Isolation, RecordDb, Success } from "../record/types.ts";
+import { isolationOver, isolationSuffices, whateverAbove } from "../record/isolation.ts";
+import type { AliasRequest, RecordDb, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 import type { Store, TreeDigest } from "../store/types.ts";
 import { type Asked, type CutOff, cutOff } from "./cut-off.ts";
 import { type Decision, decide, type Fact } from "./decide.ts";
+import type { Demands } from "./demands.ts";
 import type { Host } from "./host.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 
@@ -16,8 +17,8 @@ export interface FactSource {
   readonly host: Host;
   /** Whether what is found out is written down (`run`), or only told (`status`). */
   readonly mark: boolean;
-  /** What a success must have to count. */
-  readonly isolation: Isolation;
+  /** What successes must have to count. */
+  readonly demands: Demands;
 }
 
 /** A success known to the record, beside what asking for it took to find out. */
@@ -73,7 +74,7 @@ async function factsOf(outputs: readonly OutputId[], source: FactSource): Promis
   const successes = await record.successes(outputs);
   const known = outputs
     .flatMap((output) => successes.get(output) ?? [])
-    .filter((success) => isolationSuffices(success.isolation, source.isolation));
+    .filter((success) => isolationSuffices(success.isolation, source.demands.of(success.output)));
   const present = await stores.present(known);
   const facts = new Map<OutputId, Fact>();
   for (const [i, success] of known.entries()) {
@@ -100,7 +101,7 @@ export function trustedUnseen(
  */
 export async function trusted(
   success: Success,
-  { record, stores, host, mark }: Omit<FactSource, "isolation">,
+  { record, stores, host, mark }: Omit<FactSource, "demands">,
 ): Promise<Fact> {
   const store = await stores.of(success);
   if (trustedUnseen(success, { store, host })) return { kind: "done", success };
@@ -125,9 +126,18 @@ async function sameOf(
   const keys = asked.map((question) => keyOf(plan, graph, question));
   const candidates = await record.candidates(
     keys.map(({ resolvedKey }) => resolvedKey),
-    source.isolation,
+    "none",
   );
-  const originals = await Promise.all(candidates.map((all) => firstThere(all, source)));
+  const originals = await Promise.all(
+    candidates.map((all, i) => {
+      // What it was made from has no say: its inputs are now those that are asked about.
+      const wanted = whateverAbove(source.demands.of(keys[i]!.output));
+      return firstThere(
+        all.filter(({ isolation }) => isolationSuffices(isolation, wanted)),
+        source,
+      );
+    }),
+  );
   const found = keys.flatMap((key, i) =>
     originals[i] === undefined ? [] : [{ key, original: originals[i] }],
   );
@@ -137,7 +147,10 @@ async function sameOf(
           output: key.output,
           inputs: key.inputs,
           original: id,
-          isolation: weakest([isolation, ...key.asked.inputs.values().map((input) => input.isolation)]),
+          isolation: isolationOver(
+            isolation,
+            key.asked.inputs.values().map((input) => input.isolation),
+          ),
         })),
       )
     : found.map(({ key, original }): Success => ({ ...original, output: key.output, aliasOf: original.id }));

@@ -1,17 +1,9 @@
 // Which image a tag means on this machine, by digest. It goes into meta and never into a spec: an ID must not depend on the
 // machine that plans.
-import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
-import { delimiter, isAbsolute, join } from "node:path";
 import { emptyMap } from "../bencode/empty-map.ts";
 import type { Bnormal, BnormalMap } from "../bencode/types.ts";
-import type { Plan } from "../plan/types.ts";
-
-/** Container runtimes that are asked, the first that is installed, and where each tells an image's digest. */
-const RUNTIMES = [
-  { program: "podman", format: "{{.Digest}}" },
-  { program: "docker", format: "{{if .RepoDigests}}{{index .RepoDigests 0}}{{else}}{{.Id}}{{end}}" },
-];
+import type { Plan, PlanTask } from "../plan/types.ts";
+import { findRuntime, imageDigest } from "./sandbox/runtime.ts";
 
 export interface Pinned {
   readonly plan: Plan;
@@ -27,16 +19,15 @@ export async function pinImages(plan: Plan, env: NodeJS.ProcessEnv = process.env
   const named = new Set<string>();
   for (const task of Object.values(plan.tasks)) {
     const { image } = task;
-    if (typeof image === "string" && image !== "" && !image.startsWith("-") && !image.includes("@sha256:"))
-      named.add(image);
+    if (typeof image === "string" && isImageName(image) && digestIn(image) === undefined) named.add(image);
   }
-  const runtime = named.size === 0 ? undefined : RUNTIMES.find(({ program }) => isInstalled(program, env));
+  const runtime = named.size === 0 ? undefined : findRuntime(env);
   if (runtime === undefined) return { plan, moved: [] };
   const known = imagesOf(plan);
   const images: Record<string, Bnormal> = Object.assign(emptyMap<Bnormal>(), known);
   const moved = [];
   for (const image of named) {
-    const here = await digestOf(image, runtime, env);
+    const here = await imageDigest(runtime, image, env);
     const planned = known[image];
     if (here === undefined || here === planned) continue;
     if (typeof planned === "string") moved.push({ image, planned, here });
@@ -47,32 +38,24 @@ export async function pinImages(plan: Plan, env: NodeJS.ProcessEnv = process.env
   return { plan: { ...plan, meta }, moved };
 }
 
+/** The digest (`sha256:<64 hex>`) of the image that a task is to be run in; undefined where that is not known here. */
+export function plannedDigest(plan: Plan, { image }: PlanTask): string | undefined {
+  if (typeof image !== "string" || !isImageName(image)) return undefined;
+  const planned = digestIn(image) ?? imagesOf(plan)[image];
+  return typeof planned === "string" && /^sha256:[0-9a-f]{64}$/.test(planned) ? planned : undefined;
+}
+
+/** What begins with a dash would be an option of the runtime's. */
+function isImageName(image: string): boolean {
+  return image !== "" && !image.startsWith("-");
+}
+
+function digestIn(image: string): string | undefined {
+  return /@(sha256:[0-9a-f]{64})$/.exec(image)?.[1];
+}
+
 function imagesOf({ meta }: Plan): BnormalMap {
   const { images } = meta;
   const isMap = typeof images === "object" && !Array.isArray(images) && !(images instanceof Uint8Array);
   return isMap ? (images as BnormalMap) : emptyMap<Bnormal>();
-}
-
-/** `sha256:<64 hex>`; undefined where the image is not on this machine, or the runtime does not work. Nothing is pulled. */
-function digestOf(
-  image: string,
-  { program, format }: (typeof RUNTIMES)[number],
-  env: NodeJS.ProcessEnv,
-): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    execFile(
-      program,
-      ["image", "inspect", "--format", format, image],
-      { env, timeout: 10_000 },
-      (error, stdout) => {
-        resolve(error === null ? /sha256:[0-9a-f]{64}/.exec(stdout)?.[0] : undefined);
-      },
-    );
-  });
-}
-
-function isInstalled(program: string, env: NodeJS.ProcessEnv): boolean {
-  return (env["PATH"] ?? "")
-    .split(delimiter)
-    .some((folder) => isAbsolute(folder) && existsSync(join(folder, program)));
 }

@@ -5,18 +5,21 @@ import { encode } from "../bencode/encode.ts";
 import { planDigest } from "../plan/encode.ts";
 import type { PlanGraph } from "../plan/graph.ts";
 import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
-import { weakest } from "../record/isolation.ts";
+import { isolationOver, isolationSuffices, lesserOf, whateverAbove } from "../record/isolation.ts";
 import type { AliasRequest, ExecutionId, RunId, Success } from "../record/types.ts";
 import { closure } from "./closure.ts";
 import type { Decision } from "./decide.ts";
+import { demandsOf } from "./demands.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
 import { expansionKey, expansionOutput, readExpansion } from "./expansion.ts";
 import { cutOffNow, decideNow, type FactSource, firstThere } from "./facts.ts";
 import { engineFailure } from "./failure.ts";
+import { pinImages } from "./images.ts";
 import { limitsOf } from "./options.ts";
 import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import type { FailedTask } from "./run.ts";
+import { readyFor } from "./sandbox/open.ts";
 import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
 import type { SlotPool } from "./slot-pool.ts";
 import { keepSources } from "./sources.ts";
@@ -32,7 +35,6 @@ const MAX_BACKOFF_MS = 60_000;
 export interface Shared extends Surroundings {
   readonly run: RunId;
   readonly context: StepContext;
-  readonly source: FactSource;
   readonly slots: SlotPool;
   readonly keepGoing: boolean;
   /** How deep plans may lie in plans that tasks wrote. */
@@ -51,6 +53,8 @@ export interface LevelRequest {
   readonly graph: PlanGraph;
   readonly work: Work;
   readonly decision: Decision;
+  /** What is asked of record and store, with the demands of this plan. */
+  readonly source: FactSource;
   /** Nodes to run though they are done. */
   readonly force: ReadonlySet<number>;
   /** What the names of its tasks begin with in events and in the record: that of the task it comes from, and a slash. */
@@ -105,13 +109,13 @@ class Level {
   }
 
   async #take({ node, attempt, slot, waitedFor, success }: Take): Promise<StepOutcome> {
-    const { work, force, prefix } = this.#request;
+    const { work, force, prefix, source } = this.#request;
     const { context, nextExecution, committed } = this.#shared;
     const { task, runnable, options, passed, place } = work.of(node);
     const { planTask, inputs } = this.#read(node, success);
     const expansion = runnable.expand ? expansionOf(planTask, inputs) : undefined;
     const forced = force.has(node) || work.cause(node).kind === "stale";
-    const written = expansion && !forced ? await this.#written(expansion, inputs) : undefined;
+    const written = expansion && !forced ? await this.#written(planTask, expansion, inputs) : undefined;
     if (written !== undefined) return { kind: "expanded", expansion: written, ran: false };
 
     const request: StepRequest = {
@@ -126,6 +130,8 @@ class Level {
       execution: nextExecution(),
       attempt,
       slot,
+      isolation: source.demands.own(planTask),
+      demanded: source.demands.of(planTask.output),
       force: forced,
       ...(expansion ? { expansion } : {}),
       ...(waitedFor === undefined ? {} : { waitedFor }),
@@ -140,17 +146,25 @@ class Level {
 
   /** A plan that this expander wrote before, or another that read the same. */
   async #written(
+    planTask: PlanTask,
     { output, resolvedKey }: { output: OutputId; resolvedKey: string },
     inputs: Readonly<Record<string, Success>>,
   ): Promise<Success | undefined> {
-    const { source } = this.#shared;
-    const { record, stores, isolation } = source;
+    const { source } = this.#request;
+    const { record, stores, demands } = source;
+    const demanded = demands.of(planTask.output);
     const success = (await record.successes([output])).get(output);
-    if (success !== undefined && !success.stale && (await firstThere([success], source))) return success;
-    const [candidates = []] = await record.candidates([resolvedKey], isolation);
+    if (success !== undefined && !success.stale && isolationSuffices(success.isolation, demanded)) {
+      if (await firstThere([success], source)) return success;
+    }
+    const [candidates = []] = await record.candidates([resolvedKey], whateverAbove(demanded));
     const original = await firstThere(candidates, source);
     if (original === undefined) return undefined;
-    const [alias] = await record.alias([aliasRequest(output, original, readOf(inputs))]);
+    const isolation = isolationOver(
+      original.isolation,
+      Object.values(inputs).map((input) => input.isolation),
+    );
+    const [alias] = await record.alias([{ ...aliasRequest(output, original, readOf(inputs)), isolation }]);
     if (alias !== undefined) await (await stores.of(alias)).view(output, alias.location);
     return alias;
   }
@@ -161,9 +175,9 @@ class Level {
     { expansion, ran }: StepOutcome & { kind: "expanded" },
     success: (node: number) => Success,
   ): Promise<StepOutcome> {
-    const { context, source, emit, counts, maxDepth } = this.#shared;
-    const { record, stores } = source;
-    const { above, depth, work } = this.#request;
+    const { context, emit, counts, maxDepth } = this.#shared;
+    const { above, depth, work, source: outer } = this.#request;
+    const { record, stores } = outer;
     const startedMs = performance.now();
     const name = this.#nameOf(node);
     const { planTask, inputs } = this.#read(node, success);
@@ -186,13 +200,18 @@ class Level {
         );
       }
       const inner = new Set([...above, planTask.output, ...Object.values(planTask.inputs)]);
-      using written = await stores.stage(expansion, context.kill);
-      const { plan, graph, result } = await readExpansion(written.path, inner, stores.main);
+      using staged = await stores.stage(expansion, context.kill);
+      const written = await readExpansion(staged.path, inner, stores.main);
+      const { graph, result } = written;
+      const { kind } = context.sandbox;
+      const plan = kind === "container" ? (await pinImages(written.plan)).plan : written.plan;
       await record.notePlan(plan, planDigest(plan));
+      const source = { ...outer, demands: await demandsOf(plan, graph, kind, record) };
       const goal = graph.nodeOf(result);
       const decision = await decideNow(plan, graph, [goal], source, { inputsOnly: true });
       const innerWork = new Work(plan, graph, this.#shared, `${name}/`);
       innerWork.add(decision);
+      await readyFor(context.sandbox, innerWork.parsed(), source.demands);
       await keepSources(innerWork.runnables(), stores.main);
       const { tasks } = closure(graph, [goal]);
       counts.more += tasks;
@@ -204,6 +223,7 @@ class Level {
         graph,
         work: innerWork,
         decision,
+        source,
         force: new Set(),
         prefix: `${name}/`,
         above: inner,
@@ -227,7 +247,7 @@ class Level {
         "\0expansion": { output: expansion.output, treeDigest: expansion.treeDigest },
         "\0result": { output: made.output, treeDigest: made.treeDigest },
       };
-      const isolation = weakest([expansion.isolation, made.isolation]);
+      const isolation = lesserOf(expansion.isolation, made.isolation);
       const [alias] = await record.alias([{ ...aliasRequest(planTask.output, made, read), isolation }]);
       if (alias === undefined)
         return fail("bad-output", "was not finished: the result of the plan it wrote is gone again");
@@ -242,9 +262,11 @@ class Level {
   }
 
   async #again(node: number): Promise<{ due: Iterable<number>; done: Decision["done"] }> {
-    const { plan, graph, work } = this.#request;
-    const more = await decideNow(plan, graph, [node], this.#shared.source, { inputsOnly: true });
+    const { plan, graph, work, source } = this.#request;
+    const more = await decideNow(plan, graph, [node], source, { inputsOnly: true });
     work.add(more);
+    const added = [...more.due.keys()].map((due) => work.of(due));
+    await readyFor(this.#shared.context.sandbox, added, source.demands);
     for (const same of more.same) {
       const success = more.done.get(same)!;
       this.#tell(same, "done", { outcome: { kind: "same", success } });
@@ -256,15 +278,15 @@ class Level {
     nodes: readonly number[],
     success: (node: number) => Success,
   ): Promise<ReadonlyMap<number, Success>> {
-    const { plan, graph, work, force } = this.#request;
+    const { plan, graph, work, force, source } = this.#request;
     const inputs = nodes.flatMap((node) => [...graph.inputs(node)]);
     const done = new Map(inputs.map((input) => [input, success(input)]));
-    const outdated = await outdatedOf(this.#shared.source.record, done.values());
+    const outdated = await outdatedOf(source.record, done.values());
     const upToDate = nodes.filter((node) =>
       graph.inputs(node).every((input) => !outdated.has(graph.outputs[input]!)),
     );
     const due = new Map(upToDate.map((node) => [node, work.cause(node)]));
-    const found = await cutOffNow(plan, graph, { due, done }, this.#shared.source, force);
+    const found = await cutOffNow(plan, graph, { due, done }, source, force);
     return new Map(found.same.map((node) => [node, found.done.get(node)!]));
   }
 

@@ -30,12 +30,12 @@ export async function runNothingDue(
   const pipeline = known.name === "" ? (options.pipeline ?? "") : known.name;
   // After a run of another plan there is a change to be told of, and the plan itself to be noted.
   if ((await record.lastRun(pipeline))?.planDigest !== planDigest) return false;
-  const { isolation } = await openSandbox(options.sandbox ?? "none");
+  const { kind } = await openSandbox(options.sandbox ?? "none"); // such a plan names no images
   const host = thisHost();
   const successes = await record.successes(known.goals.map(([, output]) => output));
   for (const [, output] of known.goals) {
     const success = successes.get(output);
-    if (success === undefined || !isolationSuffices(success.isolation, isolation)) return false;
+    if (success === undefined || !isolationSuffices(success.isolation, kind)) return false;
     if (!trustedUnseen(success, { store: await stores.of(success), host })) return false;
   }
   const present = await stores.present([...successes.values()]);

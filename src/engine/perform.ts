@@ -111,7 +111,8 @@ export async function perform(performance: Performance): Promise<Performed> {
   return { ran, ...counts, failures };
 }
 
-function warnOfImages({ decision, work, emit }: Performance): void {
+function warnOfImages({ decision, sandbox, work, emit }: Performance): void {
+  if (sandbox.kind === "container") return;
   const named = [...decision.due.keys()]
     .map((node) => work.of(node))
     .filter(({ runnable }) => runnable.image !== undefined);

@@ -8,6 +8,7 @@ import { type Stores, storesOf } from "../store/stores.ts";
 import type { Store } from "../store/types.ts";
 import { version } from "../version.ts";
 import { closure } from "./closure.ts";
+import { demandsOf } from "./demands.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
 import { MAX_DEPTH } from "./expansion.ts";
@@ -20,7 +21,7 @@ import { noteOf } from "./note.ts";
 import { ConfiguredOptions } from "./options.ts";
 import { outputPath } from "./output-path.ts";
 import { perform } from "./perform.ts";
-import { openSandbox } from "./sandbox/open.ts";
+import { openSandbox, readyFor } from "./sandbox/open.ts";
 import { secretMissing } from "./secrets/references.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import { keepSources, sourceReader } from "./sources.ts";
@@ -100,7 +101,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
   const sandbox = await openSandbox(options.sandbox ?? "none");
-  const source = { record, stores, host, mark: true, isolation: sandbox.isolation };
+  const demands = await demandsOf(plan, graph, sandbox.kind, record);
+  const source = { record, stores, host, mark: true, demands };
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   if (options.only) for (const goal of goals) await requireInputs(goal);
@@ -111,6 +113,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   work.add(decision);
   const missing = work.missingSecrets();
   if (missing.length > 0) throw secretMissing(missing);
+  await readyFor(sandbox, work.parsed(), demands);
   await keepSources(work.runnables(), stores.main);
 
   const noted = await noteRun(plan, goals, options, host);

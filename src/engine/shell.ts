@@ -9,7 +9,9 @@ import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import { type Stores, storesOf } from "../store/stores.ts";
 import type { Making, Store } from "../store/types.ts";
+import { demandsOf } from "./demands.ts";
 import { thisHost } from "./host.ts";
+import { pinImages } from "./images.ts";
 import { doneInputs } from "./inputs.ts";
 import { prepareMaking } from "./making.ts";
 import { ConfiguredOptions } from "./options.ts";
@@ -30,6 +32,8 @@ export interface Shell {
   readonly env: Readonly<Record<string, string>>;
   /** What to start so that a program runs as the command would: with its umask, in the same sandbox. */
   wrap(argv: readonly string[]): readonly string[];
+  /** Whether the caller's own programs are not there. */
+  readonly inImage: boolean;
   /** The value of $OUTPUT. Nothing written there is committed. */
   readonly output: string;
   /** Removes the folder. */
@@ -47,10 +51,11 @@ export interface ShellOptions {
   readonly options?: OptionsByPattern;
 }
 
-/** Stages a task. Throws `unknown-task`, `bad-task`, `input-not-done`, `source-missing`, `secret-missing`. */
-export async function openShell(plan: Plan, task: string, options: ShellOptions): Promise<Shell> {
+/** Stages a task. Throws `unknown-task`, `bad-task`, `input-not-done`, `source-missing`, `secret-missing`, `image-missing`. */
+export async function openShell(given: Plan, task: string, options: ShellOptions): Promise<Shell> {
   const { record, callerEnv = process.env } = options;
   const stores = storesOf(options.store);
+  const { plan } = await pinImages(given);
   const graph = graphOf(plan);
   graph.nodeOf(task);
   const planTask = plan.tasks[task]!;
@@ -65,7 +70,10 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
   const handed = { ...passed(pass, callerEnv), ...secretEnv };
   await keepSources([runnable], stores.main);
   const sandbox = await openSandbox(options.sandbox ?? "none");
-  const source = { record, stores, host: thisHost(), mark: false, isolation: sandbox.isolation };
+  const demands = await demandsOf(plan, graph, sandbox.kind, record);
+  const isolation = demands.own(planTask);
+  await sandbox.ready({ isolation, image: runnable.image });
+  const source = { record, stores, host: thisHost(), mark: false, demands };
   const successes = await doneInputs(plan, graph, task, source);
   const id = randomBytes(6).toString("hex");
   const slot = join(stores.main.scratchDir, `shell-${id}`);
@@ -90,7 +98,12 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
       view,
       passed: handed,
     });
+    const env = { ...staged.env, ALAMODE_STEP: `shell/${id}` };
     const confinement = {
+      env,
+      isolation,
+      image: runnable.image,
+      interactive: true,
       slot,
       inputs: [...Object.values(making.inputs), ...making.reads, ...runnable.reads],
       path,
@@ -99,9 +112,10 @@ export async function openShell(plan: Plan, task: string, options: ShellOptions)
     return {
       ...staged,
       output: staged.output ?? staged.env["OUTPUT"]!,
-      env: { ...staged.env, ALAMODE_STEP: `shell/${id}` },
+      env,
       command: runnable.shown,
       argv: runnable.argv,
+      inImage: sandbox.kind === "container",
       wrap: (argv) => [
         "/bin/sh",
         "-c",

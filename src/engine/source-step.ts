@@ -9,8 +9,6 @@ import { fetchUrl, shownUrl } from "../plan/fetch-url.ts";
 import { movedPlace, type Place } from "../plan/places.ts";
 import { eachOf, parseS3Digest, s3ObjectOf } from "../plan/source-s3.ts";
 import { cachedDigests, sourceFile } from "../plan/sources.ts";
-import { DATA } from "../record/isolation.ts";
-import type { Isolation } from "../record/types.ts";
 import { Turn } from "../store/turn.ts";
 import type { SealedTree, Store } from "../store/types.ts";
 import type { StepContext, StepRequest } from "./step-types.ts";
@@ -38,11 +36,6 @@ interface Wanted {
 
 /** A larger file is copied while other work goes on. */
 const SMALL_BYTES = 1024 * 1024;
-
-/** What shuts a step in: what is not run needs nothing. */
-export function isolationOf({ sandbox }: StepContext, { runnable }: StepRequest): Isolation {
-  return runnable.source === undefined ? sandbox.isolation : DATA;
-}
 
 /**
  * Makes and seals a source task's output at `top`, where nothing lies yet, or leaves it where it is. Throws `source-changed` where the content is another by now, `source-unavailable` where

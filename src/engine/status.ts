@@ -9,11 +9,13 @@ import { type Stores, storesOf } from "../store/stores.ts";
 import type { Store } from "../store/types.ts";
 import { closure } from "./closure.ts";
 import type { Cause } from "./decide.ts";
+import { demandsOf } from "./demands.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
 import { decideNow, type FactSource } from "./facts.ts";
 import { thisHost } from "./host.ts";
+import { pinImages } from "./images.ts";
 import { ConfiguredOptions } from "./options.ts";
-import { openSandbox } from "./sandbox/open.ts";
+import { openSandbox, readyFor } from "./sandbox/open.ts";
 import { sourceReader } from "./sources.ts";
 import { Work } from "./work.ts";
 
@@ -79,18 +81,22 @@ export interface StatusOptions {
 }
 
 /** Changes nothing. Throws `unknown-task`. */
-export async function status(plan: Plan, options: StatusOptions): Promise<Status> {
+export async function status(given: Plan, options: StatusOptions): Promise<Status> {
   const { record } = options;
   const stores = storesOf(options.store);
+  const sandbox = await openSandbox(options.sandbox ?? "none");
+  const plan = sandbox.kind === "container" ? (await pinImages(given)).plan : given;
   const graph = graphOf(plan);
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
-  const { isolation } = await openSandbox(options.sandbox ?? "none");
-  const source = { record, stores, host: thisHost(), mark: false, isolation };
+  const demands = await demandsOf(plan, graph, sandbox.kind, record);
+  const source = { record, stores, host: thisHost(), mark: false, demands };
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   const configured = new ConfiguredOptions(options.options);
-  new Work(plan, graph, { callerEnv: process.env, configured }).add(decision); // a run would refuse what is wrong with it
+  const work = new Work(plan, graph, { callerEnv: process.env, configured }); // a run would refuse what is wrong with it
+  work.add(decision);
+  await readyFor(sandbox, work.parsed(), demands);
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);
   const durations = await record.durations(tasks);
@@ -153,7 +159,7 @@ function inputReasons(
 async function causeReasons(
   cause: Cause,
   output: OutputId,
-  { record, isolation }: FactSource,
+  { record, demands }: FactSource,
   explained: boolean,
 ): Promise<Reason[]> {
   switch (cause.kind) {
@@ -170,8 +176,8 @@ async function causeReasons(
       }
       const history = await record.history(output);
       const current = history.find(({ state }) => state === "current");
-      if (current !== undefined && !isolationSuffices(current.isolation, isolation)) {
-        return [{ kind: "isolation", have: current.isolation, want: isolation }];
+      if (current !== undefined && !isolationSuffices(current.isolation, demands.of(output))) {
+        return [{ kind: "isolation", have: current.isolation, want: demands.of(output) }];
       }
       if (current !== undefined) return [{ kind: "forced" }];
       const [success] = history;

@@ -1,7 +1,7 @@
 // What a step is given and what becomes of it: the words that scheduler, level, step and commit share.
 import type { Place } from "../plan/places.ts";
 import type { OutputId, PlanTask } from "../plan/types.ts";
-import type { ExecutionId, Holder, RecordDb, RunId, Success } from "../record/types.ts";
+import type { ExecutionId, Holder, Isolation, RecordDb, RunId, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 import type { Store, TreeDigest } from "../store/types.ts";
 import type { TaskFailure } from "./events.ts";
@@ -55,6 +55,9 @@ export interface StepRequest {
   readonly attempt: number;
   /** Absolute folder. */
   readonly slot: string;
+  /** What the command is shut in, and what a success must have to count. */
+  readonly isolation: Isolation;
+  readonly demanded: Isolation;
   /** What to commit as, for an expander's plan: the task's own output is made later, of that plan's. */
   readonly expansion?: { readonly output: OutputId; readonly resolvedKey: string };
   /** Make it although there is a success: a stale one that is needed as an input. */

@@ -18,7 +18,7 @@ import { resolvedKeyOf } from "./resolved-key.ts";
 import { SHORTEST_BYTES } from "./secrets/forms.ts";
 import { NO_SECRETS, type StepSecrets } from "./secrets/secrets.ts";
 import { clearSlot, keepSlot } from "./slot.ts";
-import { isolationOf, makeSource } from "./source-step.ts";
+import { makeSource } from "./source-step.ts";
 import { stageStep, topOf } from "./staging.ts";
 import { digestsOf, madeOutput, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 
@@ -42,7 +42,7 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
     attempt: request.attempt,
     slot: request.slot,
     executor: context.executor.name,
-    isolation: isolationOf(context, request),
+    isolation: request.demanded,
     path,
     resolvedKey,
     force: request.force,
@@ -127,6 +127,7 @@ class Step {
           limits,
           staged,
           sandbox,
+          isolation: this.#request.isolation,
           inputs: [...Object.values(making.inputs), ...making.reads],
           path: this.#path,
           slot,

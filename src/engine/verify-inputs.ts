@@ -6,7 +6,7 @@ import type { Stores } from "../store/stores.ts";
 import { type FactSource, trusted } from "./facts.ts";
 import type { InputChecks } from "./input-checks.ts";
 
-export interface InputSource extends Omit<FactSource, "isolation"> {
+export interface InputSource extends Omit<FactSource, "demands"> {
   readonly checks: InputChecks;
 }
 

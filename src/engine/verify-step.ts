@@ -2,6 +2,7 @@
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import type { PlanTask } from "../plan/types.ts";
+import { ownIsolation } from "../record/isolation.ts";
 import type { Execution, Failure, Isolation, RecordDb, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Stores } from "../store/stores.ts";
@@ -42,8 +43,8 @@ export interface AgainContext {
   readonly executor: Executor;
   readonly host: Host;
   readonly checks: InputChecks;
-  /** The sandbox to use for what was made in this isolation. Throws `unknown-sandbox`, `sandbox-unavailable`. */
-  sandboxFor(isolation: Isolation): Promise<Sandbox>;
+  /** How to shut a task in that was made in this isolation. Throws `unknown-sandbox`, `sandbox-unavailable`. */
+  sandboxFor(planTask: PlanTask, isolation: Isolation): Promise<{ sandbox: Sandbox; isolation: Isolation }>;
   readonly stop: AbortSignal;
   readonly kill: AbortSignal;
   /** Logs that are growing: whoever trims them looks here. */
@@ -78,6 +79,8 @@ export type Again =
 
 /** Codes of errors that say that a step cannot even be staged as it was. */
 const CANNOT_BE_STAGED = new Set([
+  "image-missing",
+  "no-image",
   "output-missing",
   "packages-missing",
   "sandbox-unavailable",
@@ -130,8 +133,9 @@ class Attempt {
 
   async perform(): Promise<Again> {
     const { stores, id, stop, kill } = this.#context;
-    const { step, slot, runnable, limits, passed, secrets, success } = this.#request;
-    const sandbox = await this.#context.sandboxFor(this.#execution.isolation);
+    const { step, slot, planTask, runnable, limits, passed, secrets, success } = this.#request;
+    const { sandbox, isolation } = await this.#context.sandboxFor(planTask, this.#execution.isolation);
+    await sandbox.ready({ isolation, image: runnable.image });
     await clearSlot(slot);
     await removeTree(this.#log.path);
     await keepSources([runnable], stores.main);
@@ -157,6 +161,7 @@ class Attempt {
       limits,
       staged,
       sandbox,
+      isolation,
       inputs: [...inputs, ...prepared.reads],
       path,
       slot,
@@ -171,7 +176,7 @@ class Attempt {
     refuseSecrets(sealed, secrets);
     const durationMs = performance.now() - this.#startedMs;
     if (sealed.digest === success.treeDigest) return { kind: "same", sealed, durationMs };
-    const hint = this.#hint(sealed, sandbox);
+    const hint = this.#hint(sealed, isolation);
     const differences = await this.#differences(sealed, prepared.output === undefined);
     return { kind: "differs", sealed, differences, durationMs, ...(hint === undefined ? {} : { hint }) };
   }
@@ -200,15 +205,15 @@ class Attempt {
   }
 
   /** What may be the reason that other bytes were made, where that can be told. */
-  #hint({ needlesIn }: SealedTree, sandbox: Sandbox): string | undefined {
+  #hint({ needlesIn }: SealedTree, used: Isolation): string | undefined {
     const needleIn = needlesIn?.get(0);
     if (needleIn !== undefined) {
       const what = needleIn === "" ? "It" : `"${needleIn}"`;
       return `${what} holds the path of the scratch folder, which is another one each time: write relative paths into results.`;
     }
-    const { host, isolation } = this.#execution;
-    if (sandbox.isolation !== isolation)
-      return `It was made in the sandbox ${isolation} and verified in ${sandbox.isolation}.`;
+    const { host } = this.#execution;
+    const isolation = ownIsolation(this.#execution.isolation);
+    if (used !== isolation) return `It was made in the sandbox ${isolation} and verified in ${used}.`;
     return host === this.#context.host.host
       ? undefined
       : `It was made on ${host}: other programs there may be the reason.`;

@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { encode } from "../bencode/encode.ts";
 import { AlamodeError } from "../errors.ts";
 import type { OptionsByPattern, Plan } from "../plan/types.ts";
+import { containerIsolation, ownIsolation } from "../record/isolation.ts";
 import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import { type Stores, storesOf } from "../store/stores.ts";
@@ -13,6 +14,7 @@ import type { Store } from "../store/types.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
 import { openLocalExecutor } from "./executors/local.ts";
 import { thisHost } from "./host.ts";
+import { pinImages, plannedDigest } from "./images.ts";
 import { InputChecks } from "./input-checks.ts";
 import type { CappedLog } from "./log.ts";
 import { ConfiguredOptions, limitsOf } from "./options.ts";
@@ -70,7 +72,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
   const stores = storesOf(options.store);
   const stop = options.signal ?? new AbortController().signal;
   const configured = new ConfiguredOptions(options.options);
-  const sandboxFor = await sandboxes(options.sandbox);
+  const sandboxFor = await sandboxes(plan, options.sandbox);
   const { of, chosen, seed } = await choose(plan, { ...options, stores });
   const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), chosen.length));
   const names = chosen.map(({ task }) => task);
@@ -206,15 +208,23 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
 }
 
 /** Opens each sandbox once. `demanded` is opened at once, and is the one for all. */
-async function sandboxes(demanded: string | undefined): Promise<AgainContext["sandboxFor"]> {
+async function sandboxes(plan: Plan, demanded: string | undefined): Promise<AgainContext["sandboxFor"]> {
   const opened = new Map<string, Promise<Sandbox>>();
   const open = (kind: string) => {
     const sandbox = opened.get(kind) ?? openSandbox(kind);
     opened.set(kind, sandbox);
     return sandbox;
   };
+  const pinned = demanded === "container" ? (await pinImages(plan)).plan : plan;
   if (demanded !== undefined) await open(demanded);
-  return (isolation) => open(demanded ?? isolation);
+  return async (planTask, madeIn) => {
+    const made = ownIsolation(madeIn);
+    const sandbox = await open(demanded ?? made.split(":", 1)[0]!);
+    const { kind } = sandbox;
+    if (made.startsWith(kind)) return { sandbox, isolation: made };
+    const image = plannedDigest(pinned, planTask) ?? "unknown";
+    return { sandbox, isolation: kind === "container" ? containerIsolation(image) : kind };
+  };
 }
 
 /** Keeps others from taking the scratch folder for a dead one's. Returns what lets go of it. */

@@ -2,7 +2,7 @@
 import { AlamodeError } from "../errors.ts";
 import type { PlanGraph } from "../plan/graph.ts";
 import { type Place, placeOf } from "../plan/places.ts";
-import type { Plan } from "../plan/types.ts";
+import type { Plan, PlanTask } from "../plan/types.ts";
 import type { Cause, Decision } from "./decide.ts";
 import type { ConfiguredOptions, TaskOptions } from "./options.ts";
 import { passed } from "./pass.ts";
@@ -11,6 +11,7 @@ import { whyMissing } from "./secrets/references.ts";
 
 export interface Parsed {
   readonly task: string;
+  readonly planTask: PlanTask;
   readonly runnable: Runnable;
   readonly options: TaskOptions;
   /** What the option `pass` hands over. */
@@ -96,6 +97,11 @@ export class Work {
     return [...missing];
   }
 
+  /** Everything that was read so far. */
+  parsed(): Iterable<Parsed> {
+    return this.#parsed.values();
+  }
+
   *runnables(): Iterable<Runnable> {
     for (const { runnable } of this.#parsed.values()) yield runnable;
   }
@@ -106,10 +112,18 @@ export class Work {
     if (task === undefined) throw externalMissing(this.#graph, node, cause);
     const { callerEnv, configured } = this.#surroundings;
     const options = configured.of(this.#plan, task, this.#prefix + task);
-    const runnable = runnableOf(task, this.#plan.tasks[task]!);
+    const planTask = this.#plan.tasks[task]!;
+    const runnable = runnableOf(task, planTask);
     const place = placeOf(this.#plan, task);
     refuseBoth(task, runnable, options);
-    this.#parsed.set(node, { task, runnable, options, passed: passed(options.pass, callerEnv), place });
+    this.#parsed.set(node, {
+      task,
+      planTask,
+      runnable,
+      options,
+      passed: passed(options.pass, callerEnv),
+      place,
+    });
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import type { AlamodeError } from "../../src/errors.ts";
-import { isolationSuffices, weakest } from "../../src/record/isolation.ts";
+import { isolationOver, isolationSuffices, lesserOf, whateverAbove } from "../../src/record/isolation.ts";
 import { networkFileSystem } from "../../src/record/network-file-system.ts";
 import { SCHEMA_VERSION } from "../../src/record/schema.ts";
 import { openSqliteRecord } from "../../src/record/sqlite.ts";
@@ -194,9 +194,39 @@ test("isolation is ordered, and a container counts only under its image", () => 
   assert.equal(isolationSuffices("container:abc", "container:def"), false);
   for (const other of order) {
     assert.ok(isolationSuffices("data", other), `data is as good as ${other}`);
-    assert.equal(weakest(["data", other]), other);
-    assert.equal(weakest([other, "data"]), other);
+    assert.equal(isolationOver(other, ["data"]), other);
+    assert.equal(isolationOver("data", []), "data");
   }
+});
+
+test("what something has rests on all above it, and containers on which images those were", () => {
+  const [a, b] = ["container:a", "container:b"];
+  assert.equal(isolationOver("bubblewrap", ["bubblewrap", b]), "bubblewrap");
+  assert.equal(isolationOver("none", [a]), "none");
+  assert.equal(isolationOver(a, [a, "data"]), a);
+  const poor = isolationOver(a, ["bubblewrap", "none"]);
+  assert.equal(isolationSuffices(poor, "bubblewrap"), false);
+  assert.equal(isolationSuffices(poor, "bubblewrap/none"), true);
+  assert.equal(isolationSuffices(poor, whateverAbove(a)), true);
+  assert.equal(isolationOver(a, [isolationOver("bubblewrap", ["none"])]), "container:a/none");
+
+  const over = isolationOver(a, [b, "data"]);
+  assert.equal(over, isolationOver(a, [b, b, a]));
+  for (const [want, suffices] of [
+    [over, true],
+    ["container", true],
+    ["bubblewrap", true],
+    [whateverAbove(a), true],
+    [a, false],
+    [b, false],
+    [whateverAbove(b), false],
+    [isolationOver(a, ["container:c"]), false],
+    [isolationOver(a, [over]), false],
+  ] as const) {
+    assert.equal(isolationSuffices(over, want), suffices, want);
+  }
+  assert.equal(lesserOf(over, b), over);
+  assert.equal(lesserOf(over, isolationOver(b, ["none"])), "none");
 });
 
 async function refusal(promise: Promise<unknown>): Promise<AlamodeError> {

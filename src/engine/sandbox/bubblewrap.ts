@@ -48,9 +48,10 @@ export function openBubblewrap(): Sandbox {
     );
   }
   return {
-    isolation: "bubblewrap",
+    kind: "bubblewrap",
     hint: "It ran in the sandbox bubblewrap: what its spec does not declare (files, inputs, network: 1) is not there.",
     view: () => VIEW,
+    ready: async () => {},
     wrap: ({ argv, slot, inputs, path, network }) => [
       program,
       ...namespaces(network),

@@ -2,7 +2,7 @@
 import { join } from "node:path";
 import type { Isolation } from "../../record/types.ts";
 
-export type SandboxKind = "none" | "bubblewrap";
+export type SandboxKind = "none" | "bubblewrap" | "container";
 
 /** The slot's folders as the command sees them: absolute paths. */
 export interface View {
@@ -12,19 +12,33 @@ export interface View {
   readonly out: string;
 }
 
-export interface Confinement {
+/** What a command is to be shut in by. */
+export interface Wanted {
+  /** Of its own, without what is above it. */
+  readonly isolation: Isolation;
+  /** The image that its spec names. */
+  readonly image: string | undefined;
+}
+
+export interface Confinement extends Wanted {
   readonly argv: readonly string[];
+  /** What the command's environment is to be; whatever is wrapped around it starts with the same. */
+  readonly env: Readonly<Record<string, string>>;
   /** Absolute folder. */
   readonly slot: string;
   /** Absolute paths of what may be read: the inputs' locations. */
   readonly inputs: readonly string[];
   readonly path: string;
   readonly network: boolean;
+  /** Whether a person is at its terminal. */
+  readonly interactive?: boolean;
 }
 
 export interface Sandbox {
-  readonly isolation: Isolation;
+  readonly kind: SandboxKind;
   view(slot: string): View;
+  /** Whether it can be had here for a task. To be asked before `wrap`. Throws `no-image`, `image-missing`. */
+  ready(wanted: Wanted): Promise<void>;
   wrap(confinement: Confinement): readonly string[];
   /** What to say beside a failure that the sandbox may be the reason of. */
   readonly hint: string | undefined;
@@ -32,13 +46,14 @@ export interface Sandbox {
 
 /** No sandbox: the command sees the machine as it is. */
 export const unconfined: Sandbox = {
-  isolation: "none",
+  kind: "none",
   view: (slot) => ({
     work: join(slot, "work"),
     home: join(slot, "home"),
     tmp: join(slot, "tmp"),
     out: join(slot, "out"),
   }),
+  ready: async () => {},
   wrap: ({ argv }) => argv,
   hint: undefined,
 };

@@ -1,0 +1,168 @@
+// Containers by podman or docker: a command sees its image, its working folder and its declared inputs, at paths that are the same
+// on every machine, and nothing else.
+import { join } from "node:path";
+import { AlamodeError } from "../../errors.ts";
+import { imageDigestOf } from "../../record/isolation.ts";
+import { DEFAULT_PATH } from "../staging.ts";
+import { ask, findProgram, findRuntime, imageId, type Runtime } from "./runtime.ts";
+import type { Confinement, Sandbox } from "./types.ts";
+
+/** An image may have something of its own below /home. */
+const VIEW = { work: "/task", home: "/home/task", tmp: "/tmp", out: "/out" } as const;
+
+/** Variables that the runtime itself, or what starts it, would heed: a task's own value of these goes to the container alone. */
+const HEEDED =
+  /^(PATH|HOME|USER|LOGNAME|TMPDIR|LD_(LIBRARY_PATH|PRELOAD)|SSH_AUTH_SOCK|XDG_(CONFIG|DATA|CACHE|RUNTIME)_(HOME|DIR)|_?CONTAINERS?_(CONF|HOST|SSHKEY|PROXY|STORAGE_CONF|REGISTRIES_CONF|CONF_OVERRIDE|USERNS_CONFIGURED|ROOTLESS_UID)|STORAGE_(DRIVER|OPTS)|REGISTRY_AUTH_FILE|DOCKER_(HOST|CONFIG|CONTEXT|TLS_VERIFY|CERT_PATH|API_VERSION)|(http|https|no|all)_proxy|(HTTP|HTTPS|NO|ALL)_PROXY)$/;
+
+/**
+ * Shell text that runs the client with the arguments "$@", in the step's own process group. A container is no child of its client:
+ * a second process, in a session of its own, waits for the client's word, and where that does not come, because its group was
+ * killed, ends the container. It holds the slot's FIFO (descriptor 3) until that is done; what the client starts does not. No
+ * program is looked for on PATH, which is the step's.
+ */
+function attended(client: string, setsid: string): string {
+  return `
+name=alamode-\${ALAMODE_STEP%/*}-\${ALAMODE_STEP#*/}-$$
+trap : TERM INT HUP # the client passes them on
+exec 5>&1
+{
+  trap : TERM INT HUP
+  ${client} run --name "$name" "$@" >&5 3>&- 5>&-
+  echo $?
+} | (
+  unset ALAMODE_STEP # whoever looks for what a step has left must not find it
+  exec ${quoted(setsid)} /bin/sh -c '
+    read -r code && [ "$code" -lt 128 ] && exit "$code"
+    "$@" >/dev/null 2>&1
+    exit "\${code:-137}"' sh ${client} rm -f "$name"
+)`;
+}
+
+/** Finds podman, else docker, and tries it. Throws `sandbox-unavailable`, which says what the system lacks. */
+export async function openContainers(env: NodeJS.ProcessEnv = process.env): Promise<Sandbox> {
+  const runtime = findRuntime(env);
+  if (runtime === undefined) {
+    throw unavailable("neither podman nor docker is on PATH", "Install one (Debian: apt-get install podman)");
+  }
+  const setsid = findProgram("setsid", env);
+  if (setsid === undefined) {
+    throw unavailable("there is no program setsid, by which containers are ended", "Install util-linux");
+  }
+  const { kind, program } = runtime;
+  const said = await ask(program, ["info", "--format", "{{json .}}"], env);
+  if (!said.ok) throw unavailable(`${kind} does not work: ${said.stderr.trim()}`, `Look at  ${kind} info`);
+  const fixed = [
+    "--rm",
+    "--pull=never",
+    "--log-driver=none", // the client writes the log
+    "--hostname=task",
+    "--read-only",
+    "--security-opt=label=disable",
+    `--user=${userIn(runtime, said.stdout)}`,
+    ...(kind === "podman" ? ["--read-only-tmpfs=false", "--http-proxy=false"] : []),
+    ...(kind === "docker" || hasInit(env) ? ["--init"] : []),
+  ];
+  const script = attended(clientCommand(runtime, env), setsid);
+  /** Image digest → what the runtime calls it. */
+  const images = new Map<string, string>();
+  return {
+    kind: "container",
+    hint: `It ran in a container: what neither its image nor its spec holds (files, inputs, network: 1) is not there. Exit codes 125 to 127 may be ${kind}'s own.`,
+    view: () => VIEW,
+    async ready({ isolation, image }) {
+      if (image === undefined) {
+        throw new AlamodeError("no-image", 'it names no image, which the sandbox "container" needs', {
+          hint: "Name one in its spec:  image: 'docker.io/library/debian:12'",
+        });
+      }
+      const digest = imageDigestOf(isolation)!;
+      if (images.has(digest)) return;
+      const id = await imageId(runtime, { image, digest }, env);
+      if (id === undefined) throw missing(kind, image, digest);
+      images.set(digest, id);
+    },
+    wrap(confinement) {
+      const { argv, isolation, slot, inputs, network, interactive } = confinement;
+      const args = [
+        ...fixed,
+        `--network=${network ? "host" : "none"}`,
+        ...(interactive ? ["-i", ...(process.stdin.isTTY ? ["-t"] : [])] : []),
+        ...variables(confinement),
+        ...Object.entries(VIEW).flatMap(([part, inside]) => mount(join(slot, part), inside)),
+        ...inputs.flatMap((input) => mount(input, input, true)),
+        `--workdir=${VIEW.work}`,
+        "--entrypoint=",
+        images.get(imageDigestOf(isolation)!)!,
+        ...argv,
+      ];
+      return ["/bin/sh", "-c", script, "sh", ...args];
+    },
+  };
+}
+
+/** Shell words that start the runtime with the caller's environment, as far as it heeds that, whatever the step's is. */
+function clientCommand({ program }: Runtime, env: NodeJS.ProcessEnv): string {
+  const own = Object.entries(env).flatMap(([name, value]) =>
+    HEEDED.test(name) && value !== undefined ? [`${name}=${value}`] : [],
+  );
+  return ["/usr/bin/env", "-u", "LD_PRELOAD", "-u", "LD_LIBRARY_PATH", ...own, program].map(quoted).join(" ");
+}
+
+/** The step's variables: by name, since arguments can be seen by others; by value where the runtime would take them for its own. */
+function variables({ env, path }: Confinement): string[] {
+  return Object.entries({ ALAMODE_STEP: "", ...env }).flatMap(([name, value]) => {
+    if (name === "PATH" && path === DEFAULT_PATH) return []; // the image says where its programs are
+    return ["--env", HEEDED.test(name) ? `${name}=${value}` : name];
+  });
+}
+
+/** Comma and quotes have a meaning there, as in a file of comma-separated values. */
+function mount(from: string, to: string, readOnly = false): string[] {
+  const field = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
+  const parts = [
+    "type=bind",
+    field(`source=${from}`),
+    field(`target=${to}`),
+    ...(readOnly ? ["readonly"] : []),
+  ];
+  return ["--mount", parts.join(",")];
+}
+
+/** Whom the command is in the container, so that what it writes belongs to who runs the engine. */
+function userIn({ kind }: Runtime, info: string): string {
+  const rootless = kind === "podman" || /"name=rootless"/.test(info);
+  return rootless ? "0:0" : `${process.getuid!()}:${process.getgid!()}`;
+}
+
+/** What podman starts before the command, so that signals end it: without it the command is process 1, which ignores them. */
+function hasInit(env: NodeJS.ProcessEnv): boolean {
+  const known = {
+    ...env,
+    PATH: `${env["PATH"] ?? ""}:/usr/libexec/podman:/usr/local/libexec/podman:/usr/lib/podman`,
+  };
+  return findProgram("catatonit", known) !== undefined;
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+function missing(kind: Runtime["kind"], image: string, digest: string): AlamodeError {
+  const planned = digest.startsWith("sha256:");
+  return new AlamodeError(
+    "image-missing",
+    planned
+      ? `its image "${image}" is not here as it was planned (${digest.slice(0, 19)})`
+      : `its image "${image}" is not on this machine`,
+    {
+      facts: planned ? { image, digest } : { image },
+      hint: `Fetch it:  ${kind} pull ${image}`,
+    },
+  );
+}
+
+function unavailable(why: string, wayOut: string): AlamodeError {
+  return new AlamodeError("sandbox-unavailable", `the sandbox container does not work here: ${why}`, {
+    hint: `${wayOut}, or run without:  --sandbox none`,
+  });
+}
