@@ -1,7 +1,7 @@
 // The words of a verification: one line or block for each thing that can be told.
 import type { Difference, FirstDifference } from "../engine/verify-compare.ts";
 import type { Differences, VerifyEvent } from "../engine/verify-events.ts";
-import type { Reproducibility } from "../record/types.ts";
+import type { Reproducibility } from "../record/verification.ts";
 import {
   bytes,
   count,

@@ -100,6 +100,8 @@ class Level {
         if (failure.kind === "interrupted" || failure.attempt > retries) return undefined;
         return Math.min(backoff * 2 ** (failure.attempt - 1), MAX_BACKOFF_MS);
       },
+      pollMs: context.record.pollMs,
+      onEnd: (execution, ended) => context.record.onEnd(execution, ended),
       onState: (node, state, details) => this.#tell(node, state, details),
     });
     for (const [node, state] of states) {

@@ -69,7 +69,7 @@ export async function perform(performance: Performance): Promise<Performed> {
   }, TRIM_LOGS_MS).unref();
   let executions = 0;
   try {
-    await sweepScratch(record, main);
+    await sweepScratch(record, main, host.host);
     const slots = new SlotPool(await executor.openSlots(folder, jobs));
     warnOfImages(performance);
     const shared: Shared = {

@@ -20,6 +20,7 @@ import { keepKnownPlan } from "./known-plan.ts";
 import { noteOf } from "./note.ts";
 import { ConfiguredOptions } from "./options.ts";
 import { outputPath } from "./output-path.ts";
+import { tellPauses } from "./pauses.ts";
 import { perform } from "./perform.ts";
 import { openSandbox, readyFor } from "./sandbox/open.ts";
 import { secretMissing } from "./secrets/references.ts";
@@ -93,6 +94,7 @@ export interface RunResult {
 export async function run(given: Plan, options: RunOptions): Promise<RunResult> {
   const startedMs = performance.now();
   const { record, onEvent = () => {} } = options;
+  using _pauses = tellPauses(record, onEvent, options.kill);
   const stores = storesOf(options.store);
   const configured = new ConfiguredOptions(options.options);
   const { plan, moved } = await pinImages(given);

@@ -54,6 +54,10 @@ export interface Schedule {
   ): Promise<{ readonly due: Iterable<number>; readonly done: ReadonlyMap<number, Success> }>;
   /** Milliseconds until the next attempt, or undefined when there is none. */
   retryInMs(node: number, failure: TaskFailure): number | undefined;
+  /** How long a node waits at most, in ms, until it is asked again whether another run still makes it. */
+  readonly pollMs: number;
+  /** Calls `ended` when that execution may have ended, if anybody tells. Returns what calls it off. */
+  onEnd(execution: ExecutionId, ended: () => void): () => void;
   /** Told of each change of state. */
   onState(node: number, state: NodeState, details: StateDetails): void;
 }
@@ -89,7 +93,8 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   let nextReady = 0;
   let looked = 0;
   const { slots } = request;
-  const timers = new Map<number, NodeJS.Timeout>();
+  /** What calls off the wait of each node that is to start again later. */
+  const timers = new Map<number, () => void>();
   let running = 0;
   let expanding = 0;
   let halted = false;
@@ -169,28 +174,33 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
       else if (state === "waiting" || state === "ready" || state === "held")
         set(next, "notStarted", { because: node });
       else continue;
-      clearTimeout(timers.get(next));
+      timers.get(next)?.();
       timers.delete(next);
       for (const dependent of graph.dependents(next)) below.push(dependent);
     }
   }
 
-  /** Lets a node start again after a while, unless an input of it has gone meanwhile and is being made again. */
-  function later(node: number, ms: number) {
-    timers.set(
-      node,
-      setTimeout(
-        () =>
-          arrive(() => {
-            timers.delete(node);
-            const { state } = entries.get(node)!;
-            if (state !== "held" && state !== "retrying") return;
-            set(node, "waiting");
-            recount(node);
-          }),
-        ms,
-      ),
-    );
+  /**
+   * Lets a node start again after a while, or when the execution it waits for ends; unless an input of it has gone meanwhile
+   * and is being made again.
+   */
+  function later(node: number, ms: number, execution?: ExecutionId) {
+    const over = () => {
+      callOff();
+      arrive(() => {
+        if (timers.get(node) !== callOff) return;
+        timers.delete(node);
+        set(node, "waiting");
+        recount(node);
+      });
+    };
+    const timer = setTimeout(over, ms);
+    const deaf = execution === undefined ? undefined : request.onEnd(execution, over);
+    const callOff = () => {
+      clearTimeout(timer);
+      deaf?.();
+    };
+    timers.set(node, callOff);
   }
 
   function arrived(node: number, outcome: StepOutcome): void | Promise<void> {
@@ -210,7 +220,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
       case "held":
         entry.waitedFor = outcome.holder.execution;
         set(node, "held", { outcome });
-        return later(node, Math.min(20 * 2 ** entry.polls++, 250));
+        return later(node, Math.min(20 * 2 ** entry.polls++, request.pollMs), outcome.holder.execution);
       case "input-lost": {
         if (++entry.inputsLost > MAX_INPUTS_LOST) {
           const failure: TaskFailure = {
@@ -307,7 +317,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
         nextReady = 0;
       }
       if (!open) {
-        for (const timer of timers.values()) clearTimeout(timer);
+        for (const callOff of timers.values()) callOff();
         timers.clear();
       }
       const starved = open && nextReady < ready.length; // all slots are another plan's
@@ -320,7 +330,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   } finally {
     stop.removeEventListener("abort", onStop);
     unsubscribe();
-    for (const timer of timers.values()) clearTimeout(timer);
+    for (const callOff of timers.values()) callOff();
   }
   for (const [node, { state }] of entries) {
     if (state !== "done" && state !== "failed" && state !== "notStarted")

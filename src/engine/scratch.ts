@@ -1,6 +1,7 @@
 // The scratch area: what dead runs left there is removed, once nothing holds it any more.
 import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
+import { errnoOf } from "../errors.ts";
 import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Store } from "../store/types.ts";
@@ -11,21 +12,34 @@ const RUBBISH_AGE_MS = 3_600_000;
 
 /**
  * Removes scratch folders of runs that this record knows to be dead, and of dead verifications. Runs of other records that
- * use the same store are left alone: whether they live cannot be told from here.
+ * use the same store are left alone: whether they live cannot be told from here. So are, by a heartbeat, those of other hosts.
  */
-export async function sweepScratch(record: RecordDb, store: Store): Promise<void> {
+export async function sweepScratch(record: RecordDb, store: Store, host: string): Promise<void> {
   for (const name of readdirSync(store.scratchDir)) {
     const path = join(store.scratchDir, name);
     if (/^(source-|incoming-|\.probe-)/.test(name) && isOld(path)) await removeTree(path);
     // A verification holds a slot as long as it lives; a young one may not have come to that yet.
     if (/^verify-/.test(name) && isOld(path) && !isHeld(path)) await removeTree(path);
     if (!/^[0-9a-f]{16}$/.test(name)) continue;
-    if ((await record.run(name)) === undefined || (await record.isLive(name))) continue;
+    const run = await record.run(name);
+    if (run === undefined || (await record.isLive(name))) continue;
+    // Without a heartbeat it may be cut off, or asleep, and come back.
+    if (record.leases === "heartbeat" && (run.host !== host || processLives(run.pid))) continue;
     try {
       if (!isHeld(path)) await removeTree(path);
     } catch {
       // Another run sweeps it at this moment, or may and we may not. What stays is tried again by the next run.
     }
+  }
+}
+
+/** Also where that is another's process. */
+function processLives(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errnoOf(error) !== "ESRCH";
   }
 }
 

@@ -27,7 +27,7 @@ const TAIL_LINES = 20;
 /** How many scratch folders of failed executions are kept for each output. */
 const KEPT_SCRATCH = 3;
 
-/** Takes one step. Troubles of the engine's own surroundings (full disk, no descriptors) are failures too. Throws `lease-lost`. */
+/** Takes one step. Troubles of the engine's own surroundings (full disk, no descriptors) are failures too. */
 export async function takeStep(context: StepContext, request: StepRequest): Promise<StepOutcome> {
   const outdated = await outdatedOf(context.record, Object.values(request.inputs));
   if (outdated.size > 0) return { kind: "input-lost", outputs: [...outdated] };
@@ -164,10 +164,11 @@ class Step {
         this.#warnOfInput(error.input, error.how);
         return this.#inputLost([error.success.output], error.input, error.how);
       }
+      if (error instanceof AlamodeError && error.code === "lease-lost") return this.#leaseLost();
       const failure = engineFailure(error);
-      const code = error instanceof AlamodeError ? error.code : undefined;
-      if (failure === undefined || code === "lease-lost") throw error;
-      return this.#fail(failure, { keepScratch: code !== "secret-in-output" });
+      if (failure === undefined) throw error;
+      const keepScratch = !(error instanceof AlamodeError && error.code === "secret-in-output");
+      return this.#fail(failure, { keepScratch });
     }
   }
 
@@ -189,9 +190,23 @@ class Step {
     return prepareMaking(store, inputs, this.#context, request, stop);
   }
 
-  /** Before an output is remade, nothing that its dead maker started may still be at work on it. */
+  /** Another may make it by now, and what it makes counts: what was made here is dropped, and the record asked again. */
+  async #leaseLost(): Promise<StepOutcome> {
+    this.#context.warn(
+      "lease-lost",
+      "was not heard of for so long that its lease ran out, and so nothing of it is recorded; another run may have made it",
+      this.#request.task,
+      "Keep this machine awake and in touch with the record, or allow more: lease_seconds in the record's URL.",
+    );
+    await clearSlot(this.#request.slot).catch(() => {});
+    return { kind: "look-again" };
+  }
+
+  /** Before an output is remade, nothing that its dead maker started here may still be at work on it. */
   async #endLeftovers({ run, execution, host, pid, slot }: Holder): Promise<void> {
     const { executor, warn, stop } = this.#context;
+    // Of another host nothing can be told, and its processes are not ours; what they still make is never committed.
+    if (this.#context.record.leases === "heartbeat" && host !== this.#context.host.host) return;
     const waiting = () =>
       warn(
         "waiting",
@@ -261,6 +276,10 @@ class Step {
       ...this.#logName(),
       ...(scratch === undefined ? {} : { scratch }),
     });
+    // Whoever took it over has ended what ran here: that is no failure of the task's.
+    const taken =
+      this.#context.record.leases === "heartbeat" && (await this.#context.record.execution(execution));
+    if (taken && taken.failure?.kind === "abandoned") return this.#leaseLost();
     return {
       kind: "failed",
       execution,

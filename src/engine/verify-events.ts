@@ -1,6 +1,6 @@
 // Everything a verification can tell while it goes on: one closed union. Rendering is the cli's.
 import type { OutputId } from "../plan/types.ts";
-import type { Reproducibility } from "../record/types.ts";
+import type { Reproducibility } from "../record/verification.ts";
 import type { Location, TreeDigest } from "../store/types.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
 import type { Difference } from "./verify-compare.ts";

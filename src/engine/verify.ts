@@ -104,7 +104,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
     }, TRIM_LOGS_MS).unref();
     let letGo: (() => void) | undefined;
     try {
-      await sweepScratch(record, stores.main);
+      await sweepScratch(record, stores.main, thisHost().host);
       const [own, ...slots] = await executor.openSlots(folder, jobs + 1);
       letGo = hold(own!);
       const context: AgainContext = {

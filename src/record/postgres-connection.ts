@@ -2,6 +2,7 @@
 // nothing of what is stored. Every call may be made twice, when its answer was lost: so each is made to bear that.
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import type { PauseListener } from "./pause.ts";
 import { isConflict, isUnreachable, postgresError } from "./postgres-errors.ts";
 import type { PostgresPlace } from "./postgres-url.ts";
 
@@ -25,9 +26,6 @@ export interface Session {
   rows<Row>(sql: string, ...values: Value[]): Promise<Row[]>;
 }
 
-/** Told when calls begin to wait for the database (what is wrong), and when they go on (undefined). */
-export type PauseListener = (error: Error | undefined) => void;
-
 export class PostgresConnection implements Session {
   /** Without password. */
   readonly url: string;
@@ -35,6 +33,9 @@ export class PostgresConnection implements Session {
   readonly #pool: pg.Pool;
   readonly #listeners = new Set<PauseListener>();
   #waiting = 0;
+  /** Patience is over: one try each, until one succeeds. */
+  #gaveUp = false;
+  #hurry = new AbortController();
   #opened = false;
 
   constructor(place: PostgresPlace) {
@@ -100,7 +101,9 @@ export class PostgresConnection implements Session {
     try {
       for (let tries = 0; ; tries++) {
         try {
-          return await body();
+          const answer = await body();
+          this.#gaveUp = false;
+          return answer;
         } catch (error) {
           if (isConflict(error) && conflicts++ < MAX_CONFLICTS) {
             await delay(Math.random() * 5 * conflicts);
@@ -113,10 +116,13 @@ export class PostgresConnection implements Session {
             tries = 0;
             this.#pause(error);
           }
-          if (now - since > (this.#opened ? this.place.patienceMs : OPENING_PATIENCE_MS)) throw error;
+          const patienceMs = this.#opened ? this.place.patienceMs : OPENING_PATIENCE_MS;
+          if (now - since > patienceMs) this.#gaveUp = true;
+          if (this.#gaveUp) throw error;
         }
         // Spread out, so that those whom one outage stopped do not all come back at the same moment.
-        await delay(Math.min(PAUSE_MS * 2 ** Math.min(tries, 10), MAX_PAUSE_MS) * (0.5 + Math.random()));
+        const ms = Math.min(PAUSE_MS * 2 ** Math.min(tries, 10), MAX_PAUSE_MS) * (0.5 + Math.random());
+        await delay(ms, undefined, { signal: this.#hurry.signal }).catch(() => {});
       }
     } catch (error) {
       throw postgresError(error, this.url);
@@ -127,12 +133,17 @@ export class PostgresConnection implements Session {
 
   #pause(error: unknown): void {
     if (this.#waiting++ > 0 || !this.#opened) return;
+    const giveUp = () => {
+      this.#gaveUp = true;
+      this.#hurry.abort();
+      this.#hurry = new AbortController();
+    };
     const told = postgresError(error, this.url) as Error;
-    for (const listener of this.#listeners) listener(told);
+    for (const listener of this.#listeners) listener({ error: told, giveUp });
   }
 
   #goOn(): void {
-    if (--this.#waiting > 0 || !this.#opened) return;
+    if (--this.#waiting > 0 || !this.#opened || this.#gaveUp) return;
     for (const listener of this.#listeners) listener(undefined);
   }
 }

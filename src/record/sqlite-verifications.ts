@@ -2,7 +2,8 @@
 import type { OutputId } from "../plan/types.ts";
 import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
-import type { RecordDb, Reproducibility, Verification } from "./types.ts";
+import type { RecordDb } from "./types.ts";
+import type { Reproducibility, Verification } from "./verification.ts";
 
 type VerificationCalls = Pick<RecordDb, "noteVerification" | "reproducibility" | "originals">;
 

@@ -2,6 +2,8 @@
 import type { BnormalMap } from "../bencode/types.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { Location, TreeDigest } from "../store/types.ts";
+import type { PauseListener } from "./pause.ts";
+import type { Reproducibility, Verification } from "./verification.ts";
 
 /** A run's name: 16 random hex digits. Also the name of its scratch folder, receipts and live lock. */
 export type RunId = string;
@@ -255,22 +257,6 @@ export interface Committed {
   readonly madeStale: number;
 }
 
-/** The command of a success was run again from the inputs that it was made from. */
-export interface Verification {
-  /** Id of a success; of an alias counts what it rests on. */
-  readonly success: number;
-  readonly at: Millis;
-  readonly host: string;
-  /** What was made this time. */
-  readonly treeDigest: TreeDigest;
-}
-
-/** How often what an output is made by was verified, and how often that gave the same bytes. */
-export interface Reproducibility {
-  readonly verified: number;
-  readonly same: number;
-}
-
 /** Every driver passes `recordContract` (test/record/contract.ts). All calls are atomic; batches are one round trip. */
 export interface RecordDb {
   /** Shown in messages, so never holds credentials. */
@@ -289,11 +275,8 @@ export interface RecordDb {
    * whoever waits asks now and then all the same. Returns what calls it off.
    */
   onEnd(execution: ExecutionId, ended: () => void): () => void;
-  /**
-   * Tells when calls begin to wait for a database that is away (what is wrong), and when they go on (undefined). Returns what
-   * calls that off.
-   */
-  onPause(listener: (error: Error | undefined) => void): () => void;
+  /** Tells when calls begin to wait for a database that is away, and when they go on (undefined). Returns what calls that off. */
+  onPause(listener: PauseListener): () => void;
 
   /**
    * Notes the plan (each spec once) and a new run, and takes the lock by which others know that it lives.

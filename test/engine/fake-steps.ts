@@ -52,6 +52,8 @@ export class FakeSteps {
       same: async () => new Map(),
       again: () => Promise.reject(new Error("nothing was to be decided again")),
       retryInMs: () => undefined,
+      pollMs: 250,
+      onEnd: () => () => {},
       onState: (node, state, details) => this.changes.push({ task: this.#name(node), state, details }),
       ...rest,
     }).then((states) => Object.fromEntries([...states].map(([node, state]) => [this.#name(node), state])));

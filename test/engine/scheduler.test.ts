@@ -270,6 +270,8 @@ test("chains and fans of 100,000 run without recursion", async () => {
         same: async () => new Map(),
         again: () => Promise.reject(new Error("never")),
         retryInMs: () => undefined,
+        pollMs: 250,
+        onEnd: () => () => {},
         onState() {},
       });
       const counts = new Map<string, number>();

@@ -1,6 +1,7 @@
 // What dead runs left in the scratch area, and how long what is due will take.
 import assert from "node:assert/strict";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
 import { estimateMs } from "../../src/engine/estimate.ts";
@@ -17,7 +18,7 @@ test("several runs may sweep what a dead one left at the same time", async (t) =
       writeFileSync(join(work, "half"), "half");
     }
   }
-  await Promise.all([1, 2, 3, 4].map(() => sweepScratch(rig.record, rig.store)));
+  await Promise.all([1, 2, 3, 4].map(() => sweepScratch(rig.record, rig.store, hostname())));
   assert.deepEqual(readdirSync(rig.store.scratchDir), []);
 });
 

@@ -2,6 +2,7 @@
 // of it is left.
 import assert from "node:assert/strict";
 import { existsSync, lstatSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { openSandbox } from "../../src/engine/sandbox/open.ts";
@@ -197,7 +198,7 @@ test("the scratch folders of dead verifications are swept, those of living ones 
   const folders = readdirSync(rig.store.scratchDir).filter((name) => name.startsWith("verify-"));
   assert.equal(folders.length, 2);
   for (const name of folders) utimesSync(join(rig.store.scratchDir, name), 1, 1);
-  await sweepScratch(rig.record, rig.store);
+  await sweepScratch(rig.record, rig.store, hostname());
   assert.equal(existsSync(dead), false);
   assert.equal(readdirSync(rig.store.scratchDir).length, 1);
   await gate.open();
