@@ -33,7 +33,7 @@ command("init", "write a first pipeline to start from", () =>
   import("./commands/init.ts").then((m) => m.init),
 )
   .argument("[dir]", "folder to write into", ".")
-  .option("--from <example>", "write an example instead: collage, module, weather")
+  .option("--from <example>", "write an example instead: collage, module, python, weather")
   .addHelpText(
     "after",
     example(

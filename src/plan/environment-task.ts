@@ -1,8 +1,9 @@
 // Tasks that install packages once, for others that depend on them. Why they are as they are: docs/decisions/018-environments.md;
 // how a dependent finds out what it got: src/engine/environments.ts.
-import { existsSync } from "node:fs";
-import { basename, join, resolve } from "node:path";
+import { existsSync, readdirSync } from "node:fs";
+import { basename, dirname, join, resolve } from "node:path";
 import { AlamodeError } from "../errors.ts";
+import { nearNames } from "./near.ts";
 import { rememberOptions } from "./options.ts";
 import { digestMap, sourceBase } from "./sources.ts";
 
@@ -48,8 +49,10 @@ export function environmentTask(
 export function fileOf(path: string, called: string, { from = "." }: EnvironmentOptions): string {
   const file = resolve(sourceBase(), from, path);
   if (existsSync(file)) return file;
+  const folder = dirname(file);
+  const [near] = nearNames(basename(file), existsSync(folder) ? readdirSync(folder) : []);
   throw new AlamodeError("no-source", `${called}: there is no file ${file}.`, {
-    hint: `Check the path, or say where it starts: { from: import.meta.dirname }. The name is usually ${basename(path)}.`,
+    hint: `Check the path${near === undefined ? "" : ` (there is ${near})`}, or say where it starts: { from: import.meta.dirname }.`,
   });
 }
 

@@ -28,12 +28,12 @@ function scratch(t: TestContext): { readonly folder: string; said(): string } {
   return { folder, said: () => write.mock.calls.map(({ arguments: [text] }) => String(text)).join("") };
 }
 
-async function load(folder: string) {
+async function load(folder: string, file?: string) {
   return await loadPipeline({
     cwd: folder,
     project: folder,
     settings: await loadSettings(folder),
-    options: {},
+    options: file === undefined ? {} : { file },
     flags: "",
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
@@ -68,17 +68,19 @@ for (const example of Object.keys(EXAMPLES)) {
     const folder = join(top, "new");
     assert.equal(await init(folder, { from: example }), 0);
     const [wrote = "", next = ""] = said().split("\n");
-    assert.match(wrote, /^wrote \S+pipeline\.ts, /);
+    assert.match(wrote, /^wrote \S+pipeline\.(ts|py), /);
     const needs = EXAMPLES[example]!;
-    if (needs.length === 0) assert.match(next, /^next: cd \S+ && alamode run$/);
+    if (needs.length === 0) assert.match(next, /^next: cd \S+ && alamode run( -f pipeline\.py)?$/);
     else
       for (const name of needs)
         assert.match(next, new RegExp(`&& npm install .*\\b${name.replace("@", "")}@\\d`));
 
     installed(folder);
-    const { plan, warnings } = await load(folder);
+    const described = ["pipeline.ts", "pipeline.py"].map((name) => join(folder, name)).find(existsSync)!;
+    const { plan, warnings } = await load(folder, described);
     assert.deepEqual(warnings, []);
-    assert.ok(Object.keys(plan.tasks).length >= 4);
+    assert.ok(Object.keys(plan.tasks).length >= 3);
+    if (described.endsWith(".py")) return;
     const tsc = spawnSync(process.execPath, [join(root, "node_modules/typescript/bin/tsc"), "-p", folder], {
       encoding: "utf8",
     });

