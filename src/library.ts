@@ -1,5 +1,6 @@
 // Running and asking from code: the same engine as the CLI's, opened where the project keeps its results.
 import type { RunEvent } from "./engine/events.ts";
+import type { Pools, Resources } from "./engine/machine.ts";
 import type { RecordedTask } from "./engine/recorded.ts";
 import type { RunResult } from "./engine/run.ts";
 import { type Dag, isDag } from "./plan/dag.ts";
@@ -29,6 +30,10 @@ export interface RunRequest extends OpenOptions {
   readonly path?: string;
   /** How tasks are run, by name or pattern. Wins over what the pipeline says. */
   readonly options?: OptionsByPattern;
+  /** What this machine has for tasks: `{ cpus: 8, memory: "16GiB", gpus: 1 }`; what is not said is looked up. */
+  readonly resources?: Resources;
+  /** How much there is of what tasks take by the option `pool`. */
+  readonly pools?: Pools;
   /** Stops the run: what runs is ended, nothing new starts, and the result says "interrupted". */
   readonly signal?: AbortSignal;
   readonly onEvent?: (event: RunEvent) => void;

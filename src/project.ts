@@ -34,6 +34,10 @@ export interface Settings {
   readonly maxDepth?: number;
   /** How commands are shut in: `none` or `bubblewrap`. Results made with less are not reused. */
   readonly sandbox?: string;
+  /** What this machine has for tasks; what is not said is looked up. Memory in bytes, or text such as "16GiB". */
+  readonly resources?: { readonly cpus?: number; readonly memory?: number | string; readonly gpus?: number };
+  /** How much there is of what tasks take by the option `pool`: `{ database: 4 }`. */
+  readonly pools?: Readonly<Record<string, number>>;
   /** How tasks are run, by name or pattern: `{ "align/*": { retries: 2 } }`. Wins over the pipeline; later ones over earlier. */
   readonly options?: OptionsByPattern;
   /** Where data that is read in place lies on this machine: `{ "/shared/ref": "/mnt/ref" }`. ALAMODE_PLACES wins. */

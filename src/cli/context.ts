@@ -3,7 +3,6 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { setMovedPlaces } from "../plan/places.ts";
-import type { OptionsByPattern } from "../plan/types.ts";
 import {
   locate,
   openRecord,
@@ -41,8 +40,13 @@ export function sandboxOf(
 }
 
 /** What the project's configuration says of tasks and of this machine, as the engine takes it. */
-export function machineOf({ settings: { options } }: Context): { options?: OptionsByPattern } {
-  return { ...(options === undefined ? {} : { options }) };
+export function machineOf({ settings }: Context): Pick<Settings, "options" | "resources" | "pools"> {
+  const { options, resources, pools } = settings;
+  return {
+    ...(options === undefined ? {} : { options }),
+    ...(resources === undefined ? {} : { resources }),
+    ...(pools === undefined ? {} : { pools }),
+  };
 }
 
 export interface Context extends Places {

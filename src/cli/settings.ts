@@ -45,6 +45,22 @@ const KINDS = {
         .flat()
         .every((path) => typeof path === "string" && isAbsolute(path)),
   },
+  resources: {
+    must: "a map such as { cpus: 8, memory: '16GiB', gpus: 1 }",
+    holds: (value) =>
+      isMap(value) &&
+      Object.entries(value).every(([name, amount]) =>
+        name === "memory"
+          ? TEXT.holds(amount) || COUNT.holds(amount)
+          : COUNT.holds(amount)
+            ? name === "cpus" || name === "gpus"
+            : name === "gpus" && amount === 0,
+      ),
+  },
+  pools: {
+    must: "a map of names, each to a whole number of at least 1",
+    holds: (value) => isMap(value) && Object.values(value).every(COUNT.holds),
+  },
   options: { must: "a map of task names or patterns, each to a map of options", holds: isMap },
 } as const satisfies Record<keyof Settings, Kind>;
 

@@ -6,6 +6,7 @@ import type { Failure, FailureKind } from "../record/types.ts";
 import { systemError } from "../store/system-error.ts";
 import type { Ended } from "./executors/types.ts";
 import type { Limits } from "./options.ts";
+import { shownBytes } from "./quantities.ts";
 import type { Runnable } from "./runnable.ts";
 import type { Staged } from "./staging.ts";
 
@@ -31,6 +32,15 @@ export function explain({ ended, staged, runnable, limits, tail }: Explained): F
       hint: "Allow more with the option  timeout: '2h'  (it changes no ID).",
     };
   }
+  if (ended.stoppedFor === "memory") {
+    const { memoryBytes: limit = 0 } = limits;
+    return {
+      kind: "memory",
+      signal: "SIGKILL",
+      message: `was killed for memory: it used ${shownBytes(ended.usedBytes ?? 0)}, the limit was ${shownBytes(limit)}`,
+      hint: `Allow more with  memory: '${compact(2 * limit)}', or let it grow:  memory: '${compact(limit)} * attempt', retries: 2`,
+    };
+  }
   if (ended.stoppedFor === "interrupted") return { kind: "interrupted", message: "was stopped" };
   if (exitCode === 0 && survivors.length === 0) return undefined;
   if (exitCode === 0) {
@@ -39,6 +49,17 @@ export function explain({ ended, staged, runnable, limits, tail }: Explained): F
       kind: "left-process",
       message: `left ${survivors.length === 1 ? "a process" : `${survivors.length} processes`} running (${all}). It was ended, and nothing was recorded`,
       hint: "A task must wait for what it starts: its result may not be finished otherwise.",
+    };
+  }
+  // A shell exits with 137 where what it called was killed.
+  if (ended.systemOutOfMemory && (signal === "SIGKILL" || exitCode === 137)) {
+    const peak = ended.resources.maxRssBytes;
+    const used = peak === undefined ? "" : `: it used ${shownBytes(peak)} when it was last looked at`;
+    return {
+      kind: "memory",
+      signal: "SIGKILL",
+      message: `was killed by the system, which had run out of memory${used}`,
+      hint: "Say how much it needs, so that less runs beside it:  memory: '16GiB'  (it changes no ID).",
     };
   }
   if (signal !== undefined) {
@@ -117,6 +138,10 @@ function notFound(
     message: `command not found: ${program} (exit 127)`,
     hint: `Steps search PATH=${env["PATH"]}. Install it there, or say where it is: env: { PATH: '…' } in the spec, or path in alamode.config.ts.`,
   };
+}
+
+function compact(bytes: number): string {
+  return shownBytes(bytes).replace(" ", "");
 }
 
 /** A disk with less room than this is full, whatever the program could still say: its log may lie there too. */

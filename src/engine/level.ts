@@ -8,6 +8,7 @@ import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
 import { isolationOver, isolationSuffices, lesserOf, whateverAbove } from "../record/isolation.ts";
 import type { AliasRequest, ExecutionId, RunId, Success } from "../record/types.ts";
 import { closure } from "./closure.ts";
+import { criticalPaths } from "./critical-path.ts";
 import type { Decision } from "./decide.ts";
 import { demandsOf } from "./demands.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
@@ -18,24 +19,22 @@ import { pinImages } from "./images.ts";
 import { limitsOf } from "./options.ts";
 import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
+import { retryInMs } from "./retry.ts";
 import type { FailedTask } from "./run.ts";
 import { readyFor } from "./sandbox/open.ts";
 import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
-import type { SlotPool } from "./slot-pool.ts";
 import { keepSources } from "./sources.ts";
+import type { StartQueue } from "./start-queue.ts";
 import { takeStep } from "./step.ts";
 import { digestsOf, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 import type { Made } from "./strays.ts";
 import { type Surroundings, Work } from "./work.ts";
 
-/** Longest pause between two attempts. */
-const MAX_BACKOFF_MS = 60_000;
-
 /** What all levels of a run share, and add to. */
 export interface Shared extends Surroundings {
   readonly run: RunId;
   readonly context: StepContext;
-  readonly slots: SlotPool;
+  readonly queue: StartQueue;
   readonly keepGoing: boolean;
   /** How deep plans may lie in plans that tasks wrote. */
   readonly maxDepth: number;
@@ -57,6 +56,8 @@ export interface LevelRequest {
   readonly source: FactSource;
   /** Nodes to run though they are done. */
   readonly force: ReadonlySet<number>;
+  /** Task, with all that its name begins with → how long it took before, in milliseconds. */
+  readonly durations: ReadonlyMap<string, number>;
   /** What the names of its tasks begin with in events and in the record: that of the task it comes from, and a slash. */
   readonly prefix: string;
   /** Outputs of the expanders it lies in, and their inputs: none of its tasks may be one of these. */
@@ -83,23 +84,22 @@ class Level {
 
   async perform(): Promise<ReadonlyMap<number, NodeState>> {
     const { graph, work, decision } = this.#request;
-    const { slots, keepGoing, context } = this.#shared;
+    const { queue, keepGoing, context, machine } = this.#shared;
+    const paths = criticalPaths(graph, (node) => this.#request.durations.get(this.#nameOf(node)));
     const states = await schedule({
       graph,
       due: decision.due.keys(),
       done: decision.done,
-      slots,
+      queue,
       keepGoing,
       stop: context.stop,
+      asks: (node, attempt) => machine.asks(work.of(node).options, attempt),
+      rank: (node) => ({ priority: work.of(node).options.priority, path: paths[node]! }),
       take: (take) => this.#take(take),
       expand: (node, expanded, success) => this.#expand(node, expanded, success),
       again: (node) => this.#again(node),
       same: (nodes, success) => this.#same(nodes, success),
-      retryInMs(node, failure) {
-        const { retries, backoff } = work.of(node).options;
-        if (failure.kind === "interrupted" || failure.attempt > retries) return undefined;
-        return Math.min(backoff * 2 ** (failure.attempt - 1), MAX_BACKOFF_MS);
-      },
+      retryInMs: (node, failure) => retryInMs(work.of(node).options, failure),
       pollMs: context.record.pollMs,
       onEnd: (execution, ended) => context.record.onEnd(execution, ended),
       onState: (node, state, details) => this.#tell(node, state, details),
@@ -110,9 +110,9 @@ class Level {
     return states;
   }
 
-  async #take({ node, attempt, slot, waitedFor, success }: Take): Promise<StepOutcome> {
+  async #take({ node, attempt, grant, waitedFor, success }: Take): Promise<StepOutcome> {
     const { work, force, prefix, source } = this.#request;
-    const { context, nextExecution, committed } = this.#shared;
+    const { context, nextExecution, committed, machine } = this.#shared;
     const { task, runnable, options, passed, place } = work.of(node);
     const { planTask, inputs } = this.#read(node, success);
     const expansion = runnable.expand ? expansionOf(planTask, inputs) : undefined;
@@ -125,13 +125,17 @@ class Level {
       planTask,
       runnable,
       options,
-      limits: limitsOf(options, attempt),
+      limits: limitsOf(options, attempt, machine.memoryBytes),
       place,
-      passed: expansion ? { ...passed, INPUT_IDS: Buffer.from(encode(planTask.inputs)).toString() } : passed,
+      passed: {
+        ...passed,
+        ...(grant.gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: grant.gpus.join(",") } : {}),
+        ...(expansion ? { INPUT_IDS: Buffer.from(encode(planTask.inputs)).toString() } : {}),
+      },
       inputs,
       execution: nextExecution(),
       attempt,
-      slot,
+      slot: grant.slot,
       isolation: source.demands.own(planTask),
       demanded: source.demands.of(planTask.output),
       force: forced,
@@ -220,6 +224,7 @@ class Level {
       counts.same += decision.same.length;
       emit({ event: "task.expanded", task: name, output: planTask.output, tasks, due: decision.due.size });
 
+      const due = [...decision.due.keys()].map((node) => `${name}/${graph.names(node)[0]}`);
       const states = await performLevel(this.#shared, {
         plan,
         graph,
@@ -227,6 +232,7 @@ class Level {
         decision,
         source,
         force: new Set(),
+        durations: await record.durations(due),
         prefix: `${name}/`,
         above: inner,
         depth: depth + 1,

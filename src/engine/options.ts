@@ -5,7 +5,7 @@ import { matchesGlob } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
 import type { Options, OptionsByPattern, Plan } from "../plan/types.ts";
-import { atAttempt, durationMs, type Quantity, quantity } from "./quantities.ts";
+import { atAttempt, durationMs, type Quantity, quantity, sizeBytes } from "./quantities.ts";
 import { type SecretReferences, secretReferences } from "./secrets/references.ts";
 
 interface Option<T> {
@@ -43,6 +43,41 @@ const OPTIONS = {
     must: "a duration",
     hint: `${DURATIONS}, or '10m * attempt'.`,
   }),
+  /** How many processor cores it keeps busy. */
+  cpus: option<number>({
+    read: (value) => wholeNumber(value, 1),
+    otherwise: 1,
+    must: "a whole number from 1",
+    hint: "Write e.g. { cpus: 4 }.",
+  }),
+  /** Bytes of memory that an attempt may use. */
+  memory: option<Quantity | undefined>({
+    read: (value) => quantity(value, sizeBytes),
+    otherwise: undefined,
+    must: "a size",
+    hint: "Write text such as '512MiB', '1.5GiB', '4GB', or '1GiB * attempt'.",
+  }),
+  /** How many GPUs it uses, alone. */
+  gpus: option<number>({
+    read: (value) => wholeNumber(value, 0),
+    otherwise: 0,
+    must: "a whole number from 0",
+    hint: "Write e.g. { gpus: 1 }.",
+  }),
+  /** Pool → how much of it it takes. How much there is, the configuration says under `pools`. */
+  pool: option<Readonly<Record<string, number>>>({
+    read: (value) => (typeof value === "string" && value !== "" ? { [value]: 1 } : counts(value)),
+    otherwise: {},
+    must: "a pool's name, or a map of names, each to a whole number from 1",
+    hint: "Write e.g. { pool: 'database' } or { pool: { database: 2 } }.",
+  }),
+  /** Of tasks that could start, those with more start first. */
+  priority: option<number>({
+    read: (value) => wholeNumber(value, Number.MIN_SAFE_INTEGER),
+    otherwise: 0,
+    must: "a whole number",
+    hint: "Write e.g. { priority: 10 }, or -10 for what may wait.",
+  }),
   /** Names, or patterns with `*`, of the caller's variables that are handed to the step. */
   pass: option<readonly string[]>({
     read: (value) => texts(typeof value === "string" ? [value] : value),
@@ -67,6 +102,7 @@ export type TaskOptions = { readonly [Name in keyof typeof OPTIONS]: (typeof OPT
 /** What one attempt may use. */
 export interface Limits {
   readonly timeoutMs?: number;
+  readonly memoryBytes?: number;
 }
 
 interface Rule {
@@ -112,9 +148,12 @@ export class ConfiguredOptions {
   }
 }
 
-/** The limits of an attempt, counted from 1. */
-export function limitsOf({ timeout }: TaskOptions, attempt: number): Limits {
-  return timeout === undefined ? {} : { timeoutMs: atAttempt(timeout, attempt) };
+/** The limits of an attempt, counted from 1. Of memory there is never more than the machine has. */
+export function limitsOf({ timeout, memory }: TaskOptions, attempt: number, memoryBytes: number): Limits {
+  return {
+    ...(timeout === undefined ? {} : { timeoutMs: atAttempt(timeout, attempt) }),
+    ...(memory === undefined ? {} : { memoryBytes: Math.min(atAttempt(memory, attempt), memoryBytes) }),
+  };
 }
 
 /** Reads what is said of a task or pattern; `where` begins the message. Throws `bad-options`. */
@@ -162,6 +201,12 @@ function matches({ pattern, start }: Rule, name: string): boolean {
 
 function wholeNumber(value: unknown, least: number): number | undefined {
   return Number.isSafeInteger(value) && (value as number) >= least ? (value as number) : undefined;
+}
+
+function counts(value: unknown): Readonly<Record<string, number>> | undefined {
+  if (!isMap(value) || Object.values(value).some((count) => wholeNumber(count, 1) === undefined))
+    return undefined;
+  return value as Readonly<Record<string, number>>;
 }
 
 function texts(value: unknown): readonly string[] | undefined {

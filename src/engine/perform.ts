@@ -17,7 +17,7 @@ import type { Sandbox } from "./sandbox/types.ts";
 import { sweepScratch } from "./scratch.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 import { Settler } from "./settler.ts";
-import { SlotPool } from "./slot-pool.ts";
+import { StartQueue } from "./start-queue.ts";
 import { endStrays, type Made } from "./strays.ts";
 import type { Surroundings, Work } from "./work.ts";
 
@@ -32,6 +32,8 @@ export interface Performance extends Surroundings {
   readonly decision: Decision;
   /** Nodes to run though they are done. */
   readonly force: ReadonlySet<number>;
+  /** Task → how long it took before, in milliseconds. */
+  readonly durations: ReadonlyMap<string, number>;
   readonly source: FactSource;
   readonly sandbox: Sandbox;
   readonly jobs: number;
@@ -70,11 +72,11 @@ export async function perform(performance: Performance): Promise<Performed> {
   let executions = 0;
   try {
     await sweepScratch(record, main, host.host);
-    const slots = new SlotPool(await executor.openSlots(folder, jobs));
+    const queue = new StartQueue(await executor.openSlots(folder, jobs), performance.machine);
     warnOfImages(performance);
     const shared: Shared = {
       ...performance,
-      slots,
+      queue,
       failures,
       counts,
       nextExecution: () => `${run}-${++executions}`,

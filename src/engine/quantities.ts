@@ -51,3 +51,11 @@ function inUnits(value: unknown, units: Readonly<Record<string, number>>): numbe
   const amount = Math.floor(Number(digits) * units[unit]!);
   return amount > 0 ? amount : undefined;
 }
+
+/** Binary units, as they are written in options: `512 MiB`, `15.9 GiB`. */
+export function shownBytes(bytes: number): string {
+  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
+  const unit = Math.min(units.length - 1, Math.max(0, Math.floor(Math.log2(Math.max(1, bytes)) / 10)));
+  const value = bytes / 1024 ** unit;
+  return `${Number.isInteger(value) ? value : value.toFixed(1)} ${units[unit]}`;
+}

@@ -17,6 +17,7 @@ import { type Host, thisHost } from "./host.ts";
 import { pinImages } from "./images.ts";
 import { doneInputs } from "./inputs.ts";
 import { keepKnownPlan } from "./known-plan.ts";
+import { Machine, type Pools, type Resources } from "./machine.ts";
 import { noteOf } from "./note.ts";
 import { ConfiguredOptions } from "./options.ts";
 import { outputPath } from "./output-path.ts";
@@ -60,6 +61,10 @@ export interface RunOptions {
   readonly sandbox?: string;
   /** What the machine's configuration says of tasks, by name or pattern: wins over what the plan says. */
   readonly options?: OptionsByPattern;
+  /** What this machine has for tasks; what is not said is looked up. */
+  readonly resources?: Resources;
+  /** Limits by name, for the option `pool`. */
+  readonly pools?: Pools;
   /** How deep plans may lie in plans that tasks wrote; 64 unless said. */
   readonly maxDepth?: number;
   /** Take the goals' own steps only: their inputs must be done. */
@@ -97,6 +102,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   using _pauses = tellPauses(record, onEvent, options.kill);
   const stores = storesOf(options.store);
   const configured = new ConfiguredOptions(options.options);
+  const callerEnv = options.callerEnv ?? process.env;
+  const machine = new Machine({ ...options, env: callerEnv });
   const { plan, moved } = await pinImages(given);
   const host = thisHost();
   const graph = graphOf(plan);
@@ -108,10 +115,9 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   if (options.only) for (const goal of goals) await requireInputs(goal);
-  const callerEnv = options.callerEnv ?? process.env;
   const secrets = new Secrets(callerEnv);
   const emit = (event: RunEvent) => onEvent(secrets.maskedIn(event));
-  const work = new Work(plan, graph, { callerEnv, configured });
+  const work = new Work(plan, graph, { callerEnv, configured, machine });
   work.add(decision);
   const missing = work.missingSecrets();
   if (missing.length > 0) throw secretMissing(missing);
@@ -124,7 +130,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   // A slot costs a few folders: no more than there can be use for, which a plan yet to be written leaves open.
   const grows = due.some((node) => work.of(node).runnable.expand);
   const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), grows ? Number.POSITIVE_INFINITY : tasks));
-  const estimate = estimateMs(due.map(nameOf), await record.durations(due.map(nameOf)), jobs);
+  const durations = await record.durations(due.map(nameOf));
+  const estimate = estimateMs(due.map(nameOf), durations, jobs);
   emit({
     event: "run.started",
     run: noted.id,
@@ -183,6 +190,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
         callerEnv,
         secrets,
         configured,
+        machine,
+        durations,
         maxDepth: options.maxDepth ?? MAX_DEPTH,
         stop,
         kill: options.kill ?? new AbortController().signal,

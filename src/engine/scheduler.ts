@@ -3,7 +3,8 @@
 import type { PlanGraph } from "../plan/graph.ts";
 import type { ExecutionId, Success } from "../record/types.ts";
 import type { TaskFailure } from "./events.ts";
-import type { SlotPool } from "./slot-pool.ts";
+import type { Amounts } from "./machine.ts";
+import type { Grant, Rank, StartQueue, Waiting } from "./start-queue.ts";
 import type { StepOutcome } from "./step-types.ts";
 
 export type NodeState =
@@ -21,7 +22,7 @@ export type NodeState =
 export interface Take {
   readonly node: number;
   readonly attempt: number;
-  readonly slot: string;
+  readonly grant: Grant;
   readonly waitedFor?: ExecutionId;
   /** Success of each node above it. */
   success(node: number): Success;
@@ -33,9 +34,13 @@ export interface Schedule {
   readonly due: Iterable<number>;
   /** Nodes that need not be run and are inputs of due ones. */
   readonly done: ReadonlyMap<number, Success>;
-  readonly slots: SlotPool;
+  /** Where all plans of the run wait for their turn. */
+  readonly queue: StartQueue;
   readonly keepGoing: boolean;
   readonly stop: AbortSignal;
+  /** What an attempt (from 1) takes of the machine. */
+  asks(node: number, attempt: number): Amounts;
+  rank(node: number): Rank;
   take(request: Take): Promise<StepOutcome>;
   /** Performs the plan that a node wrote, which holds no slot meanwhile. Its outcome is the node's. */
   expand(
@@ -79,6 +84,8 @@ interface Entry {
   waitedFor?: ExecutionId;
   polls: number;
   inputsLost: number;
+  /** Its place in the queue, while it has one. */
+  waiting?: Waiting;
 }
 
 /** How often an input may turn out to be gone before its dependent fails for it. */
@@ -86,13 +93,13 @@ const MAX_INPUTS_LOST = 3;
 
 /** Runs the due nodes. Resolves to the state of each when nothing more can be started and nothing is under way. */
 export async function schedule(request: Schedule): Promise<ReadonlyMap<number, NodeState>> {
-  const { graph, stop, keepGoing } = request;
+  const { graph, stop, keepGoing, queue } = request;
   const entries = new Map<number, Entry>();
   const successes = new Map(request.done);
   const ready: number[] = [];
   let nextReady = 0;
   let looked = 0;
-  const { slots } = request;
+  let queued = 0;
   /** What calls off the wait of each node that is to start again later. */
   const timers = new Map<number, () => void>();
   let running = 0;
@@ -111,7 +118,22 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     const entry = entries.get(node)!;
     entry.state = state;
     if (state === "ready") ready.push(node);
+    else leaveQueue(entry);
     request.onState(node, state, details);
+  }
+
+  function leaveQueue(entry: Entry) {
+    if (entry.waiting === undefined) return;
+    queue.withdraw(entry.waiting);
+    delete entry.waiting;
+    queued--;
+  }
+
+  const isOpen = () => !halted && !stop.aborted && fatal === undefined;
+
+  /** Nothing starts any more: not even when another plan's task makes room. */
+  function close() {
+    for (const entry of entries.values()) leaveQueue(entry);
   }
 
   function add(due: Iterable<number>, done: ReadonlyMap<number, Success>) {
@@ -166,7 +188,10 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
       return;
     }
     set(node, "failed", { outcome });
-    if (!keepGoing) halted = true;
+    if (!keepGoing) {
+      halted = true;
+      close();
+    }
     const below = [...graph.dependents(node)];
     for (let next = below.pop(); next !== undefined; next = below.pop()) {
       const state = entries.get(next)?.state;
@@ -264,6 +289,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
       .then((outcome) => arrived(node, outcome))
       .catch((error) => {
         fatal ??= { error };
+        close();
       })
       .finally(() => arrive(ended));
   }
@@ -281,47 +307,58 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     }
   }
 
-  function start(node: number) {
+  function enqueue(node: number) {
     const entry = entries.get(node)!;
-    const slot = slots.take()!;
+    if (entry.state !== "ready" || entry.waiting !== undefined) return;
+    entry.waiting = {
+      rank: request.rank(node),
+      asks: request.asks(node, entry.attempt),
+      start: (grant) => start(node, grant),
+    };
+    queued++;
+    queue.offer(entry.waiting);
+  }
+
+  function start(node: number, grant: Grant) {
+    const entry = entries.get(node)!;
     set(node, "running");
     running++;
     const taken = request.take({
       node,
       attempt: entry.attempt,
-      slot,
+      grant,
       ...(entry.waitedFor === undefined ? {} : { waitedFor: entry.waitedFor }),
       success: (input) => successes.get(input)!,
     });
     settle(taken, node, () => {
       running--;
-      slots.give(slot);
+      queue.giveBack(grant);
     });
   }
 
-  const onStop = () => arrive(() => {});
+  const onStop = () => {
+    close();
+    arrive(() => {});
+  };
   stop.addEventListener("abort", onStop);
-  const unsubscribe = slots.onFree(() => arrive(() => {}));
   try {
     add(request.due, request.done);
     for (;;) {
-      const open = !halted && !stop.aborted && fatal === undefined;
-      if (open) await cutOff();
-      while (open && slots.size > 0 && nextReady < ready.length) {
-        const node = ready[nextReady++]!;
-        if (entries.get(node)!.state === "ready") start(node);
+      if (isOpen()) await cutOff();
+      if (isOpen()) {
+        while (nextReady < ready.length) enqueue(ready[nextReady++]!);
+      } else {
+        for (const callOff of timers.values()) callOff();
+        timers.clear();
       }
       if (nextReady > 4096) {
         ready.splice(0, nextReady);
         looked -= nextReady;
         nextReady = 0;
       }
-      if (!open) {
-        for (const callOff of timers.values()) callOff();
-        timers.clear();
-      }
-      const starved = open && nextReady < ready.length; // all slots are another plan's
-      if (running === 0 && expanding === 0 && timers.size === 0 && !starved) break;
+      queue.startAll();
+      // What is queued still waits for what another plan's tasks have taken.
+      if (running === 0 && expanding === 0 && timers.size === 0 && queued === 0) break;
       if (arrivals.length === 0) await new Promise<void>((resolve) => (wake = resolve));
       const now = arrivals;
       arrivals = [];
@@ -329,7 +366,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     }
   } finally {
     stop.removeEventListener("abort", onStop);
-    unsubscribe();
+    close();
     for (const callOff of timers.values()) callOff();
   }
   for (const [node, { state }] of entries) {

@@ -14,6 +14,7 @@ import { defaultJobs, estimateMs } from "./estimate.ts";
 import { decideNow, type FactSource } from "./facts.ts";
 import { thisHost } from "./host.ts";
 import { pinImages } from "./images.ts";
+import { Machine, type Pools, type Resources } from "./machine.ts";
 import { ConfiguredOptions } from "./options.ts";
 import { openSandbox, readyFor } from "./sandbox/open.ts";
 import { sourceReader } from "./sources.ts";
@@ -78,6 +79,8 @@ export interface StatusOptions {
   readonly sandbox?: string;
   /** As for `run`. */
   readonly options?: OptionsByPattern;
+  readonly resources?: Resources;
+  readonly pools?: Pools;
 }
 
 /** Changes nothing. Throws `unknown-task`. */
@@ -94,7 +97,8 @@ export async function status(given: Plan, options: StatusOptions): Promise<Statu
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   const configured = new ConfiguredOptions(options.options);
-  const work = new Work(plan, graph, { callerEnv: process.env, configured }); // a run would refuse what is wrong with it
+  const machine = new Machine(options);
+  const work = new Work(plan, graph, { callerEnv: process.env, configured, machine }); // a run would refuse what is wrong with it
   work.add(decision);
   await readyFor(sandbox, work.parsed(), demands);
   const order = [...graph.order].filter((node) => decision.due.has(node));

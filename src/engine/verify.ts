@@ -17,6 +17,7 @@ import { thisHost } from "./host.ts";
 import { pinImages, plannedDigest } from "./images.ts";
 import { InputChecks } from "./input-checks.ts";
 import type { CappedLog } from "./log.ts";
+import { Machine, type Pools, type Resources } from "./machine.ts";
 import { ConfiguredOptions, limitsOf } from "./options.ts";
 import { passed } from "./pass.ts";
 import { runnableOf } from "./runnable.ts";
@@ -47,6 +48,8 @@ export interface VerifyOptions {
   readonly jobs?: number;
   /** As for `run`. */
   readonly options?: OptionsByPattern;
+  readonly resources?: Resources;
+  readonly pools?: Pools;
   /** By default each is verified in the sandbox that it was made in. */
   readonly sandbox?: string;
   readonly signal?: AbortSignal;
@@ -72,6 +75,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
   const stores = storesOf(options.store);
   const stop = options.signal ?? new AbortController().signal;
   const configured = new ConfiguredOptions(options.options);
+  const machine = new Machine(options);
   const sandboxFor = await sandboxes(plan, options.sandbox);
   const { of, chosen, seed } = await choose(plan, { ...options, stores });
   const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), chosen.length));
@@ -161,7 +165,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
       const handed = passed(taskOptions.pass, callerEnv);
       if (isExpander(planTask)) handed["INPUT_IDS"] = Buffer.from(encode(planTask.inputs)).toString();
       emit({ event: "verify.running", ...about, execution: success.execution });
-      const limits = limitsOf(taskOptions, 1);
+      const limits = limitsOf(taskOptions, 1, machine.memoryBytes);
       const fetched = await secrets.of(taskOptions.secrets);
       const request = { planTask, runnable, limits, passed: handed, secrets: fetched, success, step, slot };
       again = await runAgain(context, request);

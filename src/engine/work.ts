@@ -4,6 +4,7 @@ import type { PlanGraph } from "../plan/graph.ts";
 import { type Place, placeOf } from "../plan/places.ts";
 import type { Plan, PlanTask } from "../plan/types.ts";
 import type { Cause, Decision } from "./decide.ts";
+import type { Machine } from "./machine.ts";
 import type { ConfiguredOptions, TaskOptions } from "./options.ts";
 import { passed } from "./pass.ts";
 import { type Runnable, runnableOf } from "./runnable.ts";
@@ -25,6 +26,7 @@ export interface Surroundings {
   /** The caller's environment, where `pass` finds variables. */
   readonly callerEnv: Readonly<Record<string, string | undefined>>;
   readonly configured: ConfiguredOptions;
+  readonly machine: Machine;
 }
 
 /** How many bad tasks are told of. */
@@ -54,7 +56,7 @@ export class Work {
     this.#prefix = prefix;
   }
 
-  /** Reads every due task. Throws `bad-task`, `bad-options`, `external-missing`, with all that is wrong. */
+  /** Reads every due task. Throws `bad-task`, `bad-options`, `too-large`, `unknown-pool`, `external-missing`, with all that is wrong. */
   add({ due }: Decision): void {
     const problems: AlamodeError[] = [];
     for (const [node, cause] of due) {
@@ -110,8 +112,10 @@ export class Work {
     if (this.#parsed.has(node)) return;
     const task = this.#graph.names(node)[0];
     if (task === undefined) throw externalMissing(this.#graph, node, cause);
-    const { callerEnv, configured } = this.#surroundings;
-    const options = configured.of(this.#plan, task, this.#prefix + task);
+    const { callerEnv, configured, machine } = this.#surroundings;
+    const name = this.#prefix + task;
+    const options = configured.of(this.#plan, task, name);
+    machine.refuseTooLarge(name, options);
     const planTask = this.#plan.tasks[task]!;
     const runnable = runnableOf(task, planTask);
     const place = placeOf(this.#plan, task);

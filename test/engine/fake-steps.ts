@@ -8,7 +8,7 @@ import {
   schedule,
   type Take,
 } from "../../src/engine/scheduler.ts";
-import { SlotPool } from "../../src/engine/slot-pool.ts";
+import { StartQueue } from "../../src/engine/start-queue.ts";
 import type { StepOutcome } from "../../src/engine/step-types.ts";
 import { graphOf, type PlanGraph } from "../../src/plan/graph.ts";
 import type { Plan } from "../../src/plan/types.ts";
@@ -44,7 +44,9 @@ export class FakeSteps {
       graph: this.graph,
       due: due.map((task) => this.node(task)),
       done: new Map(),
-      slots: new SlotPool(["slot0", "slot1"]),
+      queue: slots(["slot0", "slot1"]),
+      asks: () => new Map(),
+      rank: () => ({ priority: 0, path: 0 }),
       expand: () => Promise.reject(new Error("nothing was to be expanded")),
       keepGoing: false,
       stop: this.stop.signal,
@@ -97,6 +99,11 @@ export class FakeSteps {
   #name(node: number): string {
     return this.graph.names(node)[0]!;
   }
+}
+
+/** A queue in which a task takes its slot and nothing else. */
+export function slots(names: readonly string[]): StartQueue {
+  return new StartQueue(names, { amounts: new Map(), gpus: [] });
 }
 
 const ran = { kind: "ran", attempt: 1, durationMs: 1 } as const;

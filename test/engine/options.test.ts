@@ -18,7 +18,7 @@ test("options have defaults, and durations are seconds or say their unit", () =>
   assert.equal(defaults.retries, 0);
   assert.equal(defaults.backoff, 1000);
   assert.deepEqual(defaults.pass, []);
-  assert.deepEqual(limitsOf(defaults, 1), {});
+  assert.deepEqual(limitsOf(defaults, 1, 2 ** 30), {});
   const given = options({ retries: 2, backoff: "250ms", timeout: "2h", pass: "TOKEN" });
   assert.deepEqual(
     { ...given },
@@ -32,13 +32,14 @@ test("options have defaults, and durations are seconds or say their unit", () =>
     ["1.5h", 5_400_000],
     ["1d", 86_400_000],
   ];
-  for (const [timeout, ms] of timeouts) assert.equal(limitsOf(options({ timeout }), 3).timeoutMs, ms);
+  for (const [timeout, ms] of timeouts)
+    assert.equal(limitsOf(options({ timeout }), 3, 2 ** 30).timeoutMs, ms);
 });
 
 test("a limit may grow from attempt to attempt", () => {
   const given = options({ timeout: "10m * attempt" });
   assert.deepEqual(
-    [1, 2, 3].map((attempt) => limitsOf(given, attempt).timeoutMs),
+    [1, 2, 3].map((attempt) => limitsOf(given, attempt, 2 ** 30).timeoutMs),
     [600_000, 1_200_000, 1_800_000],
   );
 });

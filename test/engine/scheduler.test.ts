@@ -3,10 +3,9 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
 import { type NodeState, schedule } from "../../src/engine/scheduler.ts";
-import { SlotPool } from "../../src/engine/slot-pool.ts";
 import { graphOf } from "../../src/plan/graph.ts";
 import type { Success } from "../../src/record/types.ts";
-import { FakeSteps, failure, held, quiet } from "./fake-steps.ts";
+import { FakeSteps, failure, held, quiet, slots } from "./fake-steps.ts";
 import { outputOf, planOf } from "./rig.ts";
 
 const diamond = planOf({ a: "1", b: ["2", "a"], c: ["3", "a"], d: ["4", "b", "c"] });
@@ -23,11 +22,11 @@ test("a task starts when all its inputs are done, and never more at once than th
   await steps.end("d");
   assert.deepEqual(await steps.over, { a: "done", b: "done", c: "done", d: "done" });
   const [b, c] = steps.takes.filter(({ task }) => task === "b" || task === "c");
-  assert.notEqual(b!.slot, c!.slot);
+  assert.notEqual(b!.grant.slot, c!.grant.slot);
 });
 
 test("what became ready first starts first", async () => {
-  const steps = new FakeSteps(planOf({ p: "1", q: "2", r: "3", s: "4" }), { slots: new SlotPool(["only"]) });
+  const steps = new FakeSteps(planOf({ p: "1", q: "2", r: "3", s: "4" }), { queue: slots(["only"]) });
   for (const task of ["p", "q", "r", "s"]) {
     await quiet();
     assert.deepEqual(steps.running, [task]);
@@ -90,7 +89,7 @@ test("with keepGoing, all that does not need the failed one is done", async () =
 
 test("a failed task is tried again while it has attempts, and its slot is free meanwhile", async () => {
   const steps = new FakeSteps(planOf({ flaky: "1", other: "2" }), {
-    slots: new SlotPool(["only"]),
+    queue: slots(["only"]),
     retryInMs: (_, { attempt }) => (attempt < 3 ? 1 : undefined),
   });
   await quiet();
@@ -109,7 +108,7 @@ test("a failed task is tried again while it has attempts, and its slot is free m
 });
 
 test("a task that another run makes is asked about again, with the execution waited for, and holds no slot", async () => {
-  const steps = new FakeSteps(planOf({ a: "1", b: "2" }), { slots: new SlotPool(["only"]) });
+  const steps = new FakeSteps(planOf({ a: "1", b: "2" }), { queue: slots(["only"]) });
   await quiet();
   await steps.end("a", held("theirs-1"));
   assert.deepEqual(steps.running, ["b"]);
@@ -261,7 +260,9 @@ test("chains and fans of 100,000 run without recursion", async () => {
         graph,
         due,
         done: new Map(),
-        slots: new SlotPool(["0", "1"]),
+        queue: slots(["0", "1"]),
+        asks: () => new Map(),
+        rank: () => ({ priority: 0, path: 0 }),
         expand: () => Promise.reject(new Error("never")),
         keepGoing: true,
         stop: new AbortController().signal,
@@ -290,12 +291,12 @@ test("on any graph, in any order of ends: each task once, after its inputs, with
     edges: fc.array(fc.tuple(fc.nat(11), fc.nat(11)), { maxLength: 30 }),
     failing: fc.uniqueArray(fc.nat(11), { maxLength: 3 }),
     retried: fc.uniqueArray(fc.nat(11), { maxLength: 3 }),
-    slots: fc.integer({ min: 1, max: 4 }),
+    count: fc.integer({ min: 1, max: 4 }),
     keepGoing: fc.boolean(),
     picks: fc.infiniteStream(fc.nat(3)),
   });
   await fc.assert(
-    fc.asyncProperty(cases, async ({ size, edges, failing, retried, slots, keepGoing, picks }) => {
+    fc.asyncProperty(cases, async ({ size, edges, failing, retried, count, keepGoing, picks }) => {
       const tasks: Record<string, [string, ...string[]]> = {};
       for (let n = 0; n < size; n++) {
         tasks[`t${n}`] = [
@@ -306,7 +307,7 @@ test("on any graph, in any order of ends: each task once, after its inputs, with
       const fails = new Set(failing.map((n) => `t${n}`));
       const flaky = new Set(retried.map((n) => `t${n}`).filter((task) => !fails.has(task)));
       const steps = new FakeSteps(planOf(tasks), {
-        slots: new SlotPool(Array.from({ length: slots }, (_, n) => `${n}`)),
+        queue: slots(Array.from({ length: count }, (_, n) => `${n}`)),
         keepGoing,
         retryInMs: (node, { attempt }) =>
           flaky.has(steps.graph.names(node)[0]!) && attempt === 1 ? 0 : undefined,
@@ -323,7 +324,7 @@ test("on any graph, in any order of ends: each task once, after its inputs, with
           await new Promise((resolve) => setTimeout(resolve, 1)); // only a retry's timer can be under way
           continue;
         }
-        assert.ok(running.length <= slots);
+        assert.ok(running.length <= count);
         for (const task of running)
           for (const above of tasks[task]!.slice(1)) assert.ok(succeeded.has(above));
         const task = running[picks.next().value % running.length]!;

@@ -9,7 +9,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { AlamodeError, errnoOf } from "../../errors.ts";
 import type { Resources } from "../../record/types.ts";
 import { systemError } from "../../store/system-error.ts";
-import { groupMembers, groupUsage, signalProcess, stepProcesses } from "./processes.ts";
+import {
+  groupMembers,
+  groupMemory,
+  groupUsage,
+  signalProcess,
+  stepProcesses,
+  systemMemoryKills,
+} from "./processes.ts";
 import { LAUNCHER, type Supervisor, startSupervisor } from "./supervisor.ts";
 import type { Ended, Executor, Job, Survivor } from "./types.ts";
 
@@ -21,16 +28,37 @@ const LINGER_MS = 1_000;
 const REAP_MS = 10_000;
 /** How often it is looked at what running steps use. A step shorter than this has no figures in the record. */
 const SAMPLE_MS = 500;
+/** The same while there is a step with a limit of memory: then more often, but for at most a twentieth of the time. */
+const WATCH_MS = 100;
+const WATCH_SHARE = 20;
 
 /** Opens the executor of one run. `run` is the beginning of all its steps' ALAMODE_STEP. */
 export function openLocalExecutor(run: string): Executor {
   let supervisor: Supervisor | undefined;
   const groups = new Set<number>();
   const used = new Map<number, Resources>();
+  /** Group → what is called when it uses more memory than it may. */
+  const limits = new Map<number, { readonly bytes: number; exceeded(usedBytes: number): void }>();
   let sampler: NodeJS.Timeout | undefined;
+
+  function sampleIn(ms: number): void {
+    clearTimeout(sampler);
+    sampler = setTimeout(() => {
+      const startedMs = performance.now();
+      sample();
+      const tookMs = performance.now() - startedMs;
+      if (groups.size === 0) sampler = undefined;
+      else sampleIn(limits.size > 0 ? Math.max(WATCH_MS, tookMs * WATCH_SHARE) : SAMPLE_MS);
+    }, ms).unref();
+  }
 
   function sample(): void {
     for (const [group, now] of groupUsage(groups)) {
+      const limit = limits.get(group);
+      if (limit !== undefined && now.rssBytes > limit.bytes) {
+        const usedBytes = groupMemory(group);
+        if (usedBytes > limit.bytes) limit.exceeded(usedBytes);
+      }
       const before = used.get(group);
       used.set(group, {
         maxRssBytes: Math.max(before?.maxRssBytes ?? 0, now.rssBytes),
@@ -59,6 +87,7 @@ export function openLocalExecutor(run: string): Executor {
       ...how,
     });
     const { pipe } = supervised();
+    const killsBefore = systemMemoryKills();
     const fds: number[] = [];
     let child: ReturnType<typeof spawn>;
     try {
@@ -88,21 +117,26 @@ export function openLocalExecutor(run: string): Executor {
         ),
       });
     groups.add(group);
-    sampler ??= setInterval(sample, SAMPLE_MS).unref();
-
     const stopping = stopper(group, job.timeoutMs, stop, kill);
+    if (job.memoryBytes !== undefined) {
+      limits.set(group, { bytes: job.memoryBytes, exceeded: (usedBytes) => stopping.exceeded(usedBytes) });
+      sampleIn(WATCH_MS);
+    } else if (sampler === undefined) sampleIn(SAMPLE_MS);
     try {
       const [code, signal] = await exit;
       const survivors = await endSurvivors(group, job, stopping.reason !== undefined, kill);
       return over({
         ...(signal === null ? { exitCode: code! } : { signal }),
         ...(stopping.reason === undefined ? {} : { stoppedFor: stopping.reason }),
+        ...(stopping.usedBytes === undefined ? {} : { usedBytes: stopping.usedBytes }),
+        ...((systemMemoryKills() ?? 0) > (killsBefore ?? 0) ? { systemOutOfMemory: true } : {}),
         survivors: stopping.reason === undefined ? survivors : [],
         resources: used.get(group) ?? {},
       });
     } finally {
       stopping.close();
       groups.delete(group);
+      limits.delete(group);
       used.delete(group);
       supervisor?.ended(group);
     }
@@ -142,7 +176,8 @@ export function openLocalExecutor(run: string): Executor {
       return [...all.values()];
     },
     async close() {
-      clearInterval(sampler);
+      clearTimeout(sampler);
+      sampler = undefined;
       await supervisor?.close();
       supervisor = undefined;
     },
@@ -187,7 +222,7 @@ async function endSurvivors(
   return [...found.values()];
 }
 
-/** Ends the group on timeout or request: TERM, and KILL after a grace; `kill` at once. */
+/** Ends the group on timeout or request: TERM, and KILL after a grace; `kill`, or for memory, at once. */
 function stopper(group: number, timeoutMs: number | undefined, stop: AbortSignal, kill: AbortSignal) {
   let killing: NodeJS.Timeout | undefined;
   const send = (signal: NodeJS.Signals) => signalProcess(-group, signal);
@@ -212,6 +247,14 @@ function stopper(group: number, timeoutMs: number | undefined, stop: AbortSignal
   kill.addEventListener("abort", onKill);
   const state = {
     reason: undefined as Ended["stoppedFor"],
+    usedBytes: undefined as number | undefined,
+    /** At once: what it did in a grace could take the memory of all. */
+    exceeded(usedBytes: number) {
+      if (state.reason !== undefined) return;
+      state.reason = "memory";
+      state.usedBytes = usedBytes;
+      send("SIGKILL");
+    },
     close() {
       clearTimeout(timer);
       clearTimeout(killing);

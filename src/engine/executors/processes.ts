@@ -76,6 +76,26 @@ export function groupUsage(groups: ReadonlySet<number>): Map<number, Usage> {
   return found;
 }
 
+/**
+ * What a process group really takes of memory: pages that several processes share are counted once. Costs more to find out than
+ * `groupUsage`, whose sum is never less.
+ */
+export function groupMemory(group: number): number {
+  let sum = 0;
+  for (const { pid } of groupMembers(group)) {
+    const pss = /^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`));
+    const rss = () => Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${pid}/status`))?.[1] ?? 0);
+    sum += (pss === null ? rss() : Number(pss[1])) * 1024;
+  }
+  return sum;
+}
+
+/** How many processes the system has killed for memory since it started; undefined where it does not tell. */
+export function systemMemoryKills(): number | undefined {
+  const found = linux ? /^oom_kill (\d+)$/m.exec(read("/proc/vmstat")) : null;
+  return found === null ? undefined : Number(found[1]);
+}
+
 let knownPageBytes = 0;
 
 function pageBytes(): number {

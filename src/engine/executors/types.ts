@@ -13,6 +13,8 @@ export interface Job {
   /** Absolute folder of the scratch slot. Its `alive` FIFO is inherited by everything the command starts. */
   readonly slot: string;
   readonly timeoutMs?: number;
+  /** What its processes may use together. Held to where the system tells what they use (Linux). */
+  readonly memoryBytes?: number;
 }
 
 /** A process that was still there when its step had ended. */
@@ -28,7 +30,11 @@ export interface Ended {
   /** The command could not be started at all. */
   readonly spawnError?: unknown;
   /** Set when we ended it ourselves. */
-  readonly stoppedFor?: "timeout" | "interrupted";
+  readonly stoppedFor?: "timeout" | "interrupted" | "memory";
+  /** What it used when it was ended for memory. */
+  readonly usedBytes?: number;
+  /** The system killed processes for memory meanwhile; where this one was killed, it was most likely one of them. */
+  readonly systemOutOfMemory?: boolean;
   readonly survivors: readonly Survivor[];
   readonly durationMs: number;
   readonly resources: Resources;

@@ -1,0 +1,153 @@
+// Which task starts next, of all that are ready in the plans that a run performs: the first in rank that fits. What a better-ranked
+// task lacks is kept for it, so that a large one is not passed over for ever by small ones. Knows no clock.
+import { Heap } from "./heap.ts";
+import type { Amounts } from "./machine.ts";
+
+/** Of two ready tasks that with the higher priority comes first, else that with more work below it, else that which came first. */
+export interface Rank {
+  readonly priority: number;
+  /** How long the longest chain of tasks from this one on takes. */
+  readonly path: number;
+}
+
+/** What a started task holds until it gives it back. */
+export interface Grant {
+  readonly slot: string;
+  readonly gpus: readonly string[];
+  readonly amounts: Amounts;
+}
+
+/** A ready task that waits for its turn. */
+export interface Waiting {
+  readonly rank: Rank;
+  readonly asks: Amounts;
+  start(grant: Grant): void;
+}
+
+interface Place {
+  readonly waiting: Waiting;
+  /** Counts those that were offered. */
+  readonly turn: number;
+}
+
+/** All waiting tasks that ask for the same. */
+interface Kind {
+  readonly asks: Amounts;
+  readonly places: Heap<Place>;
+  /** For which of them it stands among the firsts of all kinds. */
+  entered: Place | undefined;
+  /** What the first of them has lacked since it became the first that is looked at: nobody behind it may take of that. */
+  readonly kept: Set<string>;
+}
+
+/** So many different wants that cannot be met are looked at each time; what is behind them waits. */
+const MOST_LOOKED_AT = 16;
+
+export class StartQueue {
+  readonly #slots: string[];
+  readonly #free: Map<string, number>;
+  readonly #gpus: string[];
+  readonly #kinds = new Map<string, Kind>();
+  /** Each kind that has somebody waiting is in here by its first, and perhaps by what was its first before, which is passed by. */
+  readonly #firsts = new Heap<{ readonly kind: Kind; readonly place: Place }>((a, b) =>
+    isBefore(a.place, b.place),
+  );
+  readonly #waiting = new Set<Waiting>();
+  #turns = 0;
+
+  /** `slots`: absolute folders, as many as tasks may run at once. */
+  constructor(
+    slots: readonly string[],
+    machine: { readonly amounts: Amounts; readonly gpus: readonly string[] },
+  ) {
+    this.#slots = [...slots].reverse();
+    this.#free = new Map(machine.amounts);
+    this.#gpus = [...machine.gpus];
+  }
+
+  /** Lets a task wait. It must be able to fit where nothing else runs. */
+  offer(waiting: Waiting): void {
+    const key = [...waiting.asks].map(([name, amount]) => `${name}=${amount}`).join("\n");
+    let kind = this.#kinds.get(key);
+    if (kind === undefined) {
+      kind = { asks: waiting.asks, places: new Heap(isBefore), entered: undefined, kept: new Set() };
+      this.#kinds.set(key, kind);
+    }
+    this.#waiting.add(waiting);
+    kind.places.push({ waiting, turn: this.#turns++ });
+    this.#enter(kind);
+  }
+
+  /** Lets it wait no longer. No matter if it does not. */
+  withdraw(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
+  }
+
+  /** Takes back what a task held that has ended. */
+  giveBack({ slot, gpus, amounts }: Grant): void {
+    this.#slots.push(slot);
+    this.#gpus.push(...gpus);
+    for (const [name, amount] of amounts) this.#free.set(name, this.#free.get(name)! + amount);
+  }
+
+  /** Starts all that can be started now. */
+  startAll(): void {
+    const blocked = new Set<Kind>();
+    const kept = new Map<string, number>();
+    while (this.#slots.length > 0 && blocked.size < MOST_LOOKED_AT) {
+      const kind = this.#nextKind();
+      if (kind === undefined) break;
+      const lacking = [...kind.asks].filter(
+        ([name, amount]) => this.#free.get(name)! - (kept.get(name) ?? 0) < amount,
+      );
+      if (lacking.length === 0) {
+        kind.kept.clear();
+        this.#start(kind);
+        this.#enter(kind);
+        continue;
+      }
+      blocked.add(kind);
+      // Not only what it lacks now: else two things that it needs could be taken from it in turn, for ever.
+      for (const [name] of lacking) kind.kept.add(name);
+      for (const name of kind.kept) kept.set(name, (kept.get(name) ?? 0) + kind.asks.get(name)!);
+    }
+    for (const kind of blocked) this.#enter(kind);
+  }
+
+  /** Takes out the kind whose first waiting task is the first of all. */
+  #nextKind(): Kind | undefined {
+    for (let next = this.#firsts.pop(); next !== undefined; next = this.#firsts.pop()) {
+      const { kind, place } = next;
+      if (place !== kind.entered) continue;
+      kind.entered = undefined;
+      if (this.#waiting.has(place.waiting)) return kind;
+      this.#enter(kind);
+    }
+    return undefined;
+  }
+
+  /** Puts a kind where its first waiting task belongs, after those that were withdrawn are dropped. */
+  #enter(kind: Kind): void {
+    const { places } = kind;
+    while (places.first !== undefined && !this.#waiting.has(places.first.waiting)) places.pop();
+    if (places.first === kind.entered) return;
+    kind.entered = places.first;
+    if (places.first !== undefined) this.#firsts.push({ kind, place: places.first });
+  }
+
+  #start(kind: Kind): void {
+    const { waiting } = kind.places.pop()!;
+    this.#waiting.delete(waiting);
+    for (const [name, amount] of kind.asks) this.#free.set(name, this.#free.get(name)! - amount);
+    const gpus = this.#gpus.splice(0, kind.asks.get("gpus") ?? 0);
+    waiting.start({ slot: this.#slots.pop()!, gpus, amounts: kind.asks });
+  }
+}
+
+function isBefore(a: Place, b: Place): boolean {
+  const { rank: one } = a.waiting;
+  const { rank: other } = b.waiting;
+  if (one.priority !== other.priority) return one.priority > other.priority;
+  if (one.path !== other.path) return one.path > other.path;
+  return a.turn < b.turn;
+}
