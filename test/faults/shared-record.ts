@@ -1,0 +1,40 @@
+// What a shared record holds, read by plain SQL: apart from the code under test.
+import type { Postgres } from "../postgres.ts";
+
+export interface SharedRecord {
+  /** Current successes, by output: location below the store's folder `outputs`. */
+  readonly locations: ReadonlyMap<string, string>;
+  /** How many executions ended as a success, by output. */
+  readonly successful: ReadonlyMap<string, number>;
+  readonly successes: number;
+  readonly unfinishedExecutions: number;
+  readonly leases: number;
+  readonly living: number;
+  /** Runs that were begun and not ended. */
+  readonly unfinishedRuns: number;
+}
+
+export function sharedRecord(server: Postgres, schema: string): SharedRecord {
+  const rows = (sql: string) =>
+    server
+      .sql(`SET search_path = ${schema}; ${sql}`)
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => line.split("|") as [string, string]);
+  const one = (sql: string) => Number(rows(sql)[0]![0]);
+  return {
+    locations: new Map(
+      rows(`SELECT encode(output, 'hex'), location FROM standing t JOIN successes s ON s.id = t.success_id
+        JOIN outputs o ON o.id = s.output_id WHERE s.state = 'current' AND s.stale = 0`),
+    ),
+    successful: new Map(
+      rows(`SELECT encode(output, 'hex'), count(*) FROM executions e JOIN outputs o ON o.id = e.output_id
+        WHERE outcome = 'success' GROUP BY 1`).map(([output, n]) => [output, Number(n)]),
+    ),
+    successes: one("SELECT count(*) FROM successes"),
+    unfinishedExecutions: one("SELECT count(*) FROM executions WHERE outcome = 'running'"),
+    leases: one("SELECT count(*) FROM leases"),
+    living: one("SELECT count(*) FROM live"),
+    unfinishedRuns: one("SELECT count(*) FROM runs WHERE status = 'running'"),
+  };
+}
