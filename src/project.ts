@@ -6,6 +6,7 @@ import { nearNames } from "./plan/near.ts";
 import { findProject } from "./plan/project-folder.ts";
 import type { OptionsByPattern } from "./plan/types.ts";
 import { isPostgresUrl, shownUrl } from "./record/postgres-url.ts";
+import type { RecordTables } from "./record/tables.ts";
 import type { RecordDb } from "./record/types.ts";
 import { Stores } from "./store/stores.ts";
 import type { Store } from "./store/types.ts";
@@ -99,7 +100,7 @@ export function locate(
   };
 }
 
-function isUrl(place: string): boolean {
+export function isUrl(place: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\//.test(place);
 }
 
@@ -166,17 +167,30 @@ export function shownPlace(place: string): string {
   return isUrl(place) ? shownUrl(place) : place;
 }
 
+/** The same as tables, for whoever moves all of it. */
+export async function openTables(place: string): Promise<RecordTables> {
+  if (isPostgresUrl(place)) {
+    const { openPostgresTables } = await import("./record/postgres-tables.ts");
+    return openPostgresTables(place);
+  }
+  if (isUrl(place)) throw noSuchRecord(place);
+  const { openSqliteTables } = await import("./record/sqlite-tables.ts");
+  return openSqliteTables(place);
+}
+
 /** Opens the record in a file or at a postgres:// URL, and makes it where there is none. Throws `bad-record`. */
 export async function openRecord(place: string): Promise<RecordDb> {
   if (isPostgresUrl(place)) {
     const { openPostgresRecord } = await import("./record/postgres.ts");
     return openPostgresRecord(place);
   }
-  if (isUrl(place)) {
-    throw new AlamodeError("bad-record", `no kind of record has a URL like ${place.split("//")[0]}//…`, {
-      hint: "A record is a file, or postgres://user@host/database.",
-    });
-  }
+  if (isUrl(place)) throw noSuchRecord(place);
   const { openSqliteRecord } = await import("./record/sqlite.ts");
   return openSqliteRecord(place);
+}
+
+function noSuchRecord(url: string): AlamodeError {
+  return new AlamodeError("bad-record", `no kind of record has a URL like ${url.split("//")[0]}//…`, {
+    hint: "A record is a file, or postgres://user@host/database.",
+  });
 }

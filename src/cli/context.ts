@@ -82,14 +82,18 @@ export interface Opened {
   readonly record: RecordDb;
 }
 
+/** Throws `bad-record` for a folder. */
+export function refuseFolder(record: string, cwd: string): void {
+  if (!existsSync(record) || !statSync(record).isDirectory()) return;
+  const shown = herePath(record, cwd);
+  throw new AlamodeError("bad-record", `${shown} is a folder: a record is one file`, {
+    hint: `Name the file, as in  ${shellWord(join(shown, "record.db"))}`,
+  });
+}
+
 /** Opens both, does the work, and closes them whatever happens. Makes them where there are none. Throws `bad-record`. */
 export async function withBoth<T>(context: Context, work: (opened: Opened) => Promise<T>): Promise<T> {
-  if (existsSync(context.record) && statSync(context.record).isDirectory()) {
-    const shown = herePath(context.record, context.cwd);
-    throw new AlamodeError("bad-record", `${shown} is a folder: a record is one file`, {
-      hint: `Name the file, as in  --record ${shellWord(join(shown, "record.db"))}`,
-    });
-  }
+  refuseFolder(context.record, context.cwd);
   const store = await openStores(context, context.settings);
   try {
     const record = await openRecord(context.record);

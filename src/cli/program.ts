@@ -165,6 +165,23 @@ command("diff", "compare two pipelines: what was changed, and what that changes"
 
 for (const declared of program.commands) if (declared.name() !== "init") withPlaces(declared);
 
+program.commandsGroup("For a team:");
+const record = program
+  .command("record")
+  .description("What happened, as a whole.")
+  .summary("move the record to a team's database, or back")
+  .helpOption("-h, --help", "print this help");
+command(
+  "copy",
+  "copy all of a record to another place, or bring such a copy up to date",
+  () => import("./commands/record-copy.ts").then((m) => m.recordCopyCommand),
+  record,
+)
+  .argument("<from>", "a record's file or postgres:// URL")
+  .argument("<to>", "the same; it must be new, or an earlier copy")
+  .option("--json", "print JSON")
+  .addHelpText("after", example("alamode record copy .alamode/record.db postgres://db.example.org/team"));
+
 program.commandsGroup("For the shell:");
 command("completion", "print what lets a shell complete commands, options and tasks", () =>
   import("./commands/completion.ts").then((m) => m.completionCommand),
@@ -179,9 +196,9 @@ command("complete", "what can follow on a command line", () =>
   .argument("[words...]", "the line's words, the last one as far as it is typed")
   .option("--line <text>", "the line, up to the cursor");
 
-/** Declares a command. `load` is called when it is used. */
-function command(name: string, summary: string, load: () => Promise<Action>): Command {
-  return program
+/** Declares a command, of a group where one is named. `load` is called when it is used. */
+function command(name: string, summary: string, load: () => Promise<Action>, group = program): Command {
+  return group
     .command(name)
     .description(`${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
     .summary(summary)

@@ -2,8 +2,9 @@
 // nothing of what is stored. Every call may be made twice, when its answer was lost: so each is made to bear that.
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import { isolationSuffices } from "./isolation.ts";
 import type { PauseListener } from "./pause.ts";
-import { isConflict, isUnreachable, postgresError } from "./postgres-errors.ts";
+import { isConflict, isolationAsked, isUnreachable, postgresError } from "./postgres-errors.ts";
 import type { PostgresPlace } from "./postgres-url.ts";
 
 /** Connections of one process, opened as they are needed, beside the heartbeat's and the listener's. */
@@ -105,6 +106,10 @@ export class PostgresConnection implements Session {
           this.#gaveUp = false;
           return answer;
         } catch (error) {
+          if (isolationAsked(error)) {
+            await this.#noteIsolation(isolationAsked(error)!);
+            continue;
+          }
           if (isConflict(error) && conflicts++ < MAX_CONFLICTS) {
             await delay(Math.random() * 5 * conflicts);
             continue;
@@ -129,6 +134,11 @@ export class PostgresConnection implements Session {
     } finally {
       if (since !== undefined) this.#goOn();
     }
+  }
+
+  async #noteIsolation([have, want]: readonly [string, string]): Promise<void> {
+    const sql = "INSERT INTO isolation_order (have, want, suffices) VALUES (?, ?, ?) ON CONFLICT DO NOTHING";
+    await this.rows(sql, have, want, isolationSuffices(have, want));
   }
 
   #pause(error: unknown): void {

@@ -1,5 +1,6 @@
 // PostgreSQL's errors in our words, and which of them pass by themselves.
 import { AlamodeError, errnoOf } from "../errors.ts";
+import { ISOLATION_ASKED } from "./postgres-functions.ts";
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const CONNECTION_CLASS = "08";
@@ -46,6 +47,12 @@ export function isUnreachable(error: unknown): boolean {
       error.message,
     )
   );
+}
+
+/** What the function `isolation_suffices` has to be told: whether the first suffices for the second. */
+export function isolationAsked(error: unknown): readonly [have: string, want: string] | undefined {
+  if (sqlState(error) !== ISOLATION_ASKED) return undefined;
+  return JSON.parse((error as Error & { detail: string }).detail);
 }
 
 /** Whether two transactions got in each other's way, and this one was given up. */

@@ -3,10 +3,21 @@
 import { NOT_THE_TASKS } from "./failure-kinds.ts";
 import { becomesValid, makeStale, outdatedInput } from "./validity-sql.ts";
 
+/** SQLSTATE of the question whether an isolation suffices for another; the detail holds both. */
+export const ISOLATION_ASKED = "AL001";
+
+/** Which isolation suffices is known outside (isolation.ts): what was never asked is asked there, and noted. */
 const SUFFICES = `
-CREATE OR REPLACE FUNCTION isolation_suffices(have text, want text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-  SELECT have = want OR want = 'none' OR have = 'data' OR (want = 'bubblewrap' AND starts_with(have, 'container:'))
-$$`;
+CREATE OR REPLACE FUNCTION isolation_suffices(_have text, _want text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE _suffices boolean;
+BEGIN
+  IF _have = _want OR _want = 'none' THEN RETURN true; END IF;
+  SELECT suffices INTO _suffices FROM isolation_order WHERE have = _have AND want = _want;
+  IF _suffices IS NULL THEN
+    RAISE 'does % suffice for %?', _have, _want USING ERRCODE = '${ISOLATION_ASKED}', DETAIL = json_build_array(_have, _want)::text;
+  END IF;
+  RETURN _suffices;
+END $$`;
 
 /** After a restart of the server nobody could be heard for a while: whoever lived then has a whole lease to come back. */
 const LIVES = `

@@ -18,6 +18,19 @@ const DIALECT: readonly (readonly [RegExp, string])[] = [
   [/lower\(hex\(randomblob\(8\)\)\)/g, "left(replace(gen_random_uuid()::text, '-', ''), 16)"],
 ];
 
+/** What an embedded record has not, and a copy leaves alone. */
+export const SHARED_TABLES: ReadonlySet<string> = new Set([
+  "identity",
+  "schema_version",
+  "live",
+  "isolation_order",
+]);
+export const SHARED_COLUMNS: ReadonlySet<string> = new Set([
+  "leases.after_id",
+  "leases.after_slot",
+  "leases.awaited",
+]);
+
 /** What comes after the migration of that number, for a shared record only. */
 const SHARED: Readonly<Record<number, string>> = {
   1: `
@@ -27,6 +40,13 @@ CREATE TABLE live (
   until timestamptz NOT NULL,
   lease interval NOT NULL               -- how far
 ) WITH (fillfactor = 50);
+-- What isolation.ts says of those that met here.
+CREATE TABLE isolation_order (
+  have text COLLATE "C" NOT NULL,
+  want text COLLATE "C" NOT NULL,
+  suffices boolean NOT NULL,
+  PRIMARY KEY (have, want)
+);
 -- Whose lease it was before, should that be asked again; and whether anybody waits for this one to end.
 ALTER TABLE leases ADD COLUMN after_id bigint, ADD COLUMN after_slot text, ADD COLUMN awaited boolean NOT NULL DEFAULT false;
 -- The row is written before that of its execution: two that claim at once meet in it.
@@ -61,6 +81,7 @@ export async function migratePostgres(db: PostgresConnection): Promise<void> {
       if (shared !== undefined) await session.rows(shared);
     }
     for (const definition of FUNCTIONS) await session.rows(definition);
+    await session.rows("DELETE FROM isolation_order"); // another version may say otherwise
     await session.rows("UPDATE schema_version SET version = ?", SCHEMA_VERSION);
   });
 }

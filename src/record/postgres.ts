@@ -1,5 +1,6 @@
 // The shared record: a PostgreSQL database, for the runs of many machines. Its parts are joined here.
 
+import { checkWhole } from "./copy.ts";
 import { PostgresConnection } from "./postgres-connection.ts";
 import { Endings } from "./postgres-endings.ts";
 import { executionQueries } from "./postgres-executions.ts";
@@ -35,6 +36,7 @@ export async function openPostgresRecord(
   try {
     await migratePostgres(db);
     const { id } = (await db.row<{ id: string }>("SELECT id FROM identity"))!;
+    checkWhole(id, db.url);
     db.opened();
     const heartbeat = new Heartbeat(db, url);
     const endings = new Endings(db);

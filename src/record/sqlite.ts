@@ -1,5 +1,6 @@
 // The embedded record: one SQLite file, for the runs of one machine. Its parts are joined here.
 import { resolve } from "node:path";
+import { checkWhole } from "./copy.ts";
 import { aliasCalls } from "./sqlite-alias.ts";
 import { commitCalls } from "./sqlite-commit.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
@@ -30,10 +31,17 @@ export interface SqliteRecordOptions {
 export async function openSqliteRecord(file: string, options: SqliteRecordOptions = {}): Promise<RecordDb> {
   const { now = Date.now, busyTimeoutMs = 30_000 } = options;
   const db = await SqliteConnection.open(resolve(file), busyTimeoutMs);
+  const { id } = await db.read(() => db.get<{ id: string }>("SELECT id FROM identity")!);
+  try {
+    checkWhole(id, `sqlite:${db.file}`);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
   const held = new Map<RunId, () => void>();
   return {
     url: `sqlite:${db.file}`,
-    id: await db.read(() => db.get<{ id: string }>("SELECT id FROM identity")!.id),
+    id,
     leases: "lock",
     pollMs: POLL_MS,
     onEnd: () => () => {}, // nobody tells: it is asked

@@ -357,7 +357,7 @@ test("a folder given as the record is told so, with the file that may be meant",
     const { code, stderr } = await here.alamode([...command, "--record", "rec"]);
     assert.deepEqual(
       [code, stderr],
-      [2, "rec is a folder: a record is one file\n  Name the file, as in  --record rec/record.db\n"],
+      [2, "rec is a folder: a record is one file\n  Name the file, as in  rec/record.db\n"],
     );
   }
 });
