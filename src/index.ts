@@ -42,6 +42,7 @@ export { type SourceOptions, type SourceSpec, source, type UrlSource } from "./p
 export { type FilesOptions, files } from "./plan/sources.ts";
 export { chain, Task } from "./plan/task.ts";
 export type { ArgsOf, TaskCall, TaskFunction } from "./plan/task-function.ts";
+export { type ToolVersion, tool } from "./plan/tool.ts";
 export type { Options, OptionsByPattern, OutputId, Plan, PlanTask, Spec } from "./plan/types.ts";
 export type { Settings } from "./project.ts";
 export type { Execution, Failure, FailureKind, Run, RunCounts, RunId, Success } from "./record/types.ts";

@@ -27,8 +27,8 @@ export interface Settings {
   readonly record?: string;
   /** How many tasks run at once; the number of cores if absent. */
   readonly jobs?: number;
-  /** The PATH that commands are given. */
-  readonly path?: string;
+  /** Where commands look for programs: folders, or text as PATH has it. `~` is the caller's home. */
+  readonly path?: string | readonly string[];
   /** After a failure, go on with all that does not need it. */
   readonly keepGoing?: boolean;
   /** How deep plans may lie in plans that tasks wrote; 64 if absent. */

@@ -3,6 +3,7 @@ import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { setMovedPlaces } from "../plan/places.ts";
+import { absolutePath, setSearchPath } from "../plan/search-path.ts";
 import {
   locate,
   openRecord,
@@ -50,6 +51,8 @@ export function machineOf({ settings }: Context): Pick<Settings, "options" | "re
 }
 
 export interface Context extends Places {
+  /** Where steps look for programs, in the form of PATH; undefined where the project does not say. */
+  readonly path: string | undefined;
   readonly cwd: string;
   readonly settings: Settings;
   readonly options: CommonOptions;
@@ -62,6 +65,9 @@ export async function contextOf(options: CommonOptions): Promise<Context> {
   const settings = await loadSettings(cwd);
   if (settings.places !== undefined) setMovedPlaces(settings.places);
   const { store, record } = options;
+  const places = locate({ cwd, store, record, settings });
+  const path = settings.path === undefined ? undefined : absolutePath(settings.path, places.project);
+  if (path !== undefined) setSearchPath(path);
   const flags = [
     ["-f", options.file],
     ["--store", store],
@@ -72,7 +78,8 @@ export async function contextOf(options: CommonOptions): Promise<Context> {
     settings,
     options,
     flags: flags.join("") + paramFlags(options),
-    ...locate({ cwd, store, record, settings }),
+    path,
+    ...places,
   };
 }
 

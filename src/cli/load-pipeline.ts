@@ -6,6 +6,7 @@ import { loadPlan } from "../plan/load.ts";
 import type { Params } from "../plan/params.ts";
 import { takeRemarks } from "../plan/remarks.ts";
 import type { Schedule, Slot } from "../plan/schedule.ts";
+import { missingFolders } from "../plan/search-path.ts";
 import { planWarnings } from "../plan/spec-warnings.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Context } from "./context.ts";
@@ -94,12 +95,24 @@ export async function openPipeline(context: Context, file = context.options.file
         plan,
         params,
         name: typeof name === "string" && name !== "" ? name : relative(context.project, path),
-        warnings: [...planWarnings(plan), ...takeRemarks(), ...(await scheduleWarnings(opened, plan, slot))],
+        warnings: [
+          ...planWarnings(plan),
+          ...takeRemarks(),
+          ...pathWarnings(context),
+          ...(await scheduleWarnings(opened, plan, slot)),
+        ],
         file: path,
         ...(slot === undefined ? {} : { slot }),
       };
     },
   };
+}
+
+/** One line where folders of the setting `path` are not there. */
+function pathWarnings({ path }: Context): string[] {
+  const missing = path === undefined ? [] : missingFolders(path);
+  if (missing.length === 0) return [];
+  return [`path in alamode.config.ts names what is not there: ${missing.join(", ")}`];
 }
 
 const MODULE = /^\.[cm]?[jt]sx?$/;

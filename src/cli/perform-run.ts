@@ -25,7 +25,8 @@ export async function performRun(
       flags: context.flags,
     });
     const jobs = options.jobs ?? context.settings.jobs;
-    const { path, maxDepth } = context.settings;
+    const { path } = context;
+    const { maxDepth } = context.settings;
     try {
       const result = await run(plan, {
         store,

@@ -33,7 +33,11 @@ const KINDS = {
   cacheGiB: COUNT,
   record: TEXT,
   jobs: COUNT,
-  path: TEXT,
+  path: {
+    must: "text, or a list of folders",
+    holds: (value) =>
+      TEXT.holds(value) || (Array.isArray(value) && value.length > 0 && value.every(TEXT.holds)),
+  },
   keepGoing: SWITCH,
   sandbox: TEXT,
   maxDepth: COUNT,

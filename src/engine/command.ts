@@ -1,4 +1,5 @@
 // What a step and its verification have in common: performing the command in its sandbox, and judging how it ended.
+import { delimiter, dirname } from "node:path";
 import type { Failure, Isolation } from "../record/types.ts";
 import type { Ended, Executor } from "./executors/types.ts";
 import { explain } from "./failure.ts";
@@ -9,6 +10,7 @@ import type { Sandbox } from "./sandbox/types.ts";
 import { openMaskedLog } from "./secrets/masked-log.ts";
 import type { StepSecrets } from "./secrets/secrets.ts";
 import { missingOutput, type Staged } from "./staging.ts";
+import { checkedArgv } from "./tools.ts";
 
 /** How many of the log's last lines are looked at for the reason of a failure. */
 const JUDGED_LINES = 50;
@@ -44,8 +46,14 @@ export async function performCommand(
   { executor, stop, kill, logs }: CommandContext,
   { step, runnable, limits, staged, sandbox, isolation, inputs, path, slot, log, secrets }: Command,
 ): Promise<Ended> {
-  const { argv, image, network, reads } = runnable;
+  const { image, network, reads, tools } = runnable;
   const { env } = staged;
+  const argv = checkedArgv(tools, runnable.argv);
+  // What a sandbox lets be seen: folders of PATH, and those of programs that are named by their path.
+  const programs = [
+    path,
+    ...[runnable.argv, ...tools.map(({ command }) => command)].map(([program]) => dirname(program!)),
+  ];
   const masked = secrets.mask && openMaskedLog(log.path, slot, secrets.mask());
   logs.add(log);
   try {
@@ -59,7 +67,7 @@ export async function performCommand(
           image,
           slot,
           inputs: [...inputs, ...reads],
-          path,
+          path: tools.length === 0 ? path : programs.join(delimiter),
           network,
         }),
         cwd: staged.cwd,

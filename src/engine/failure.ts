@@ -9,6 +9,7 @@ import type { Limits } from "./options.ts";
 import { shownBytes } from "./quantities.ts";
 import type { Runnable } from "./runnable.ts";
 import type { Staged } from "./staging.ts";
+import { toolFailure } from "./tools.ts";
 
 export interface Explained {
   readonly ended: Ended;
@@ -74,6 +75,7 @@ export function explain({ ended, staged, runnable, limits, tail }: Explained): F
   }
   const how = { exitCode: exitCode! };
   return (
+    toolFailure(runnable.tools, exitCode!, tail) ??
     notFound(exitCode!, tail, staged, runnable) ??
     exhausted(exitCode!, tail, staged) ?? {
       kind: "exit",

@@ -2,6 +2,7 @@
 import { planDigest } from "../plan/encode.ts";
 import { goalsOf, graphOf } from "../plan/graph.ts";
 import { nearNames } from "../plan/near.ts";
+import { DEFAULT_PATH } from "../plan/search-path.ts";
 import type { OptionsByPattern, OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Run, RunCounts, RunId, ScheduleSlot } from "../record/types.ts";
 import { type Stores, storesOf } from "../store/stores.ts";
@@ -27,7 +28,6 @@ import { openSandbox, readyFor } from "./sandbox/open.ts";
 import { secretMissing } from "./secrets/references.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import { keepSources, sourceReader } from "./sources.ts";
-import { DEFAULT_PATH } from "./staging.ts";
 import { Work } from "./work.ts";
 
 export interface RunOptions {

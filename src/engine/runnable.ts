@@ -4,8 +4,10 @@ import type { Bnormal } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
 import { parseJson } from "../plan/json-parse.ts";
 import { parseS3Digest } from "../plan/source-s3.ts";
+import type { ToolVersion } from "../plan/tool.ts";
 import type { PlanTask } from "../plan/types.ts";
 import { MODULE_FOLDER, type ModuleCall, moduleArgv, moduleReads } from "./module-staging.ts";
+import { toolsOf } from "./tools.ts";
 
 /** A task the bundled engine can run. */
 export interface Runnable {
@@ -28,6 +30,8 @@ export interface Runnable {
   readonly network: boolean;
   /** Whether what it makes is a plan, whose result is its own. */
   readonly expand: boolean;
+  /** Programs that must say what they said where the pipeline was described. */
+  readonly tools: readonly ToolVersion[];
 }
 
 /** Reads a task's spec. Throws `bad-task` with every problem of it. */
@@ -76,6 +80,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
   if (expand !== undefined && expand !== 0 && expand !== 1) problem("expand", "must be 1 or 0");
   if (network !== undefined && network !== 0 && network !== 1) problem("network", "must be 1 or 0");
   if (image !== undefined && typeof image !== "string") problem("image", "must be text");
+  const tools = toolsOf(task["tools"], problem);
   if (problems.length > 0) {
     throw new AlamodeError("bad-task", `task "${name}" cannot be run: ${problems.join("; ")}`, {
       hint: "Correct the spec. What a task may hold is in the README under “A task”.",
@@ -93,6 +98,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     reads: module === undefined ? [] : moduleReads(module),
     network: network === 1,
     expand: expand === 1,
+    tools,
   };
 }
 

@@ -4,6 +4,7 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { graphOf } from "../plan/graph.ts";
+import { DEFAULT_PATH } from "../plan/search-path.ts";
 import type { OptionsByPattern, Plan } from "../plan/types.ts";
 import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
@@ -21,7 +22,7 @@ import { openSandbox } from "./sandbox/open.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
-import { DEFAULT_PATH, stageStep, topOf } from "./staging.ts";
+import { stageStep, topOf } from "./staging.ts";
 
 export interface Shell {
   /** The command as its author wrote it. */

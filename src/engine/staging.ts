@@ -12,9 +12,6 @@ import { MODULE_FOLDER, stageModule } from "./module-staging.ts";
 import type { Runnable } from "./runnable.ts";
 import type { View } from "./sandbox/types.ts";
 
-/** The PATH of steps, unless the spec or the settings have one. */
-export const DEFAULT_PATH = "/usr/local/bin:/usr/bin:/bin";
-
 export interface Staged {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;

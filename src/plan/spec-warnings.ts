@@ -17,6 +17,7 @@ export const KNOWN_SPEC_KEYS: readonly string[] = [
   "source",
   "network",
   "expand",
+  "tools",
 ];
 
 const KNOWN = new Set(KNOWN_SPEC_KEYS);

@@ -56,6 +56,7 @@ export type FailureKind =
   | "abandoned" // its engine died
   | "source-changed" // data is another than when this run's pipeline was described
   | "source-unavailable"
+  | "tool-changed" // a program is another version than when this run's pipeline was described
   | "exit"
   | "signal"
   | "not-found"

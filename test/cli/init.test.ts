@@ -35,6 +35,7 @@ async function load(folder: string, file?: string) {
     settings: await loadSettings(folder),
     options: file === undefined ? {} : { file },
     flags: "",
+    path: undefined,
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
     cache: { dir: join(folder, ".alamode/cache"), capBytes: 20 * 2 ** 30 },

@@ -26,6 +26,7 @@ function load(folder: string, file?: string): Promise<Pipeline> {
     settings: {},
     options: {},
     flags: "",
+    path: undefined,
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
     cache: { dir: join(folder, ".alamode/cache"), capBytes: 20 * 2 ** 30 },

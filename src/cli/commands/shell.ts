@@ -11,7 +11,7 @@ export async function shellCommand(what: string, options: SandboxOptions): Promi
   const { plan } = await loadPipeline(context);
   const { name } = taskOf(plan, what, "shell");
   return withBoth(context, async ({ store, record }) => {
-    const { path } = context.settings;
+    const { path } = context;
     const shell = await openShell(plan, name, {
       store,
       record,

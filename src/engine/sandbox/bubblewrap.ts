@@ -57,8 +57,9 @@ export function openBubblewrap(): Sandbox {
       ...namespaces(network),
       ...system,
       ...etc(network),
-      ...[...path.split(delimiter), dirname(argv[0]!)].flatMap(toolBind),
       ...Object.entries(VIEW).flatMap(([part, inside]) => ["--bind", join(slot, part), inside]),
+      // After these, which would hide what is installed below /home or /tmp.
+      ...[...path.split(delimiter), dirname(argv[0]!)].flatMap(toolBind),
       ...inputs.flatMap((input) => ["--ro-bind", input, input]),
       // Otherwise the root is a writable tmpfs, and what is written beside $OUTPUT vanishes without a word.
       "--remount-ro",

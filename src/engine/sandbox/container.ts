@@ -2,8 +2,8 @@
 // on every machine, and nothing else.
 import { join } from "node:path";
 import { AlamodeError } from "../../errors.ts";
+import { DEFAULT_PATH } from "../../plan/search-path.ts";
 import { imageDigestOf } from "../../record/isolation.ts";
-import { DEFAULT_PATH } from "../staging.ts";
 import { ask, findProgram, findRuntime, imageId, type Runtime } from "./runtime.ts";
 import type { Confinement, Sandbox } from "./types.ts";
 
@@ -109,9 +109,9 @@ function clientCommand({ program }: Runtime, env: NodeJS.ProcessEnv): string {
 }
 
 /** The step's variables: by name, since arguments can be seen by others; by value where the runtime would take them for its own. */
-function variables({ env, path }: Confinement): string[] {
+function variables({ env }: Confinement): string[] {
   return Object.entries({ ALAMODE_STEP: "", ...env }).flatMap(([name, value]) => {
-    if (name === "PATH" && path === DEFAULT_PATH) return []; // the image says where its programs are
+    if (name === "PATH" && value === DEFAULT_PATH) return []; // the image says where its programs are
     return ["--env", HEEDED.test(name) ? `${name}=${value}` : name];
   });
 }
