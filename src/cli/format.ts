@@ -70,6 +70,7 @@ export function count(n: number, noun: string): string {
 
 /** The path as one would type it here: relative to `cwd` unless that leads far up. */
 export function herePath(path: string, cwd: string): string {
+  if (/^[a-z][a-z0-9+.-]*:\/\//.test(path)) return path; // a URL
   const near = relative(cwd, path);
   if (near === "") return ".";
   return near.startsWith("../../..") || isAbsolute(near) ? path : near;

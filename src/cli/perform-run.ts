@@ -50,7 +50,7 @@ export async function performRun(
       if (result.status === "interrupted") return EXIT.interrupted;
       if (result.status === "failed") return EXIT.failed;
       if (result.counts.ran + result.counts.same > 0 && options.json !== true) {
-        await tellPlaces(goals ?? goalsOf(plan), (task) => result.path(task), context.cwd);
+        await tellPlaces(goals ?? goalsOf(plan), (task) => result.place(task), context.cwd);
       }
       return EXIT.done;
     } finally {
@@ -62,11 +62,11 @@ export async function performRun(
 /** `collage → .alamode/outputs/25/25adad19…`, for the first few goals. */
 async function tellPlaces(
   goals: readonly string[],
-  pathOf: (task: string) => Promise<string>,
+  placeOf: (task: string) => Promise<string>,
   cwd: string,
 ): Promise<void> {
   for (const goal of goals.slice(0, MOST_GOALS_SHOWN)) {
-    process.stdout.write(`${nameText(goal)} → ${herePath(await pathOf(goal), cwd)}\n`);
+    process.stdout.write(`${nameText(goal)} → ${herePath(await placeOf(goal), cwd)}\n`);
   }
   const more = goals.length - MOST_GOALS_SHOWN;
   if (more > 0) process.stdout.write(`and ${count(more, "more goal")}: alamode path TASK\n`);

@@ -94,6 +94,13 @@ const OPTIONS = {
     hint: "Write e.g. { secrets: { API_KEY: { env: 'SHOP_API_KEY' }, TOKEN: { file: '~/.token' } } }.",
     added: (some, more) => ({ ...some, ...more }),
   }),
+  /** Where its output is kept: a name from `stores` in the configuration, a URL, or an absolute path. */
+  store: option<string | undefined>({
+    read: (value) => (typeof value === "string" && value !== "" ? value : undefined),
+    otherwise: undefined,
+    must: "the name or URL of a store",
+    hint: "Write e.g. { store: 'team' }, and in alamode.config.ts  stores: { team: 's3://bucket/prefix' }.",
+  }),
 };
 
 /** What all the options of one task come to. */

@@ -1,9 +1,8 @@
 // Where a task's output can be read.
-import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { unknownTask } from "../plan/task-names.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
-import type { RecordDb } from "../record/types.ts";
+import type { RecordDb, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 
 /** Absolute path of what a task of the plan made: with `produces: 'name'` that file. Throws `unknown-task`, `not-made`, `output-missing`. */
@@ -12,12 +11,27 @@ export async function outputPath(
   task: string,
   { record, stores }: { readonly record: RecordDb; readonly stores: Stores },
 ): Promise<string> {
+  const success = await successOf(plan, task, record);
+  // Not let go of: it is asked for to be read after this.
+  return producedPath((await stores.stage(success)).path, plan.tasks[task]!);
+}
+
+/** Where people find it, whether on this machine or not: an absolute path, or a URL. Throws `unknown-task`, `not-made`. */
+export async function outputPlace(
+  plan: Plan,
+  task: string,
+  { record, stores }: { readonly record: RecordDb; readonly stores: Stores },
+): Promise<string> {
+  const success = await successOf(plan, task, record);
+  return producedPath((await stores.of(success)).place(success.location), plan.tasks[task]!);
+}
+
+async function successOf(plan: Plan, task: string, record: RecordDb): Promise<Success> {
   if (!Object.hasOwn(plan.tasks, task)) throw unknownTask(task, Object.keys(plan.tasks));
   const { output } = plan.tasks[task]!;
   const success = (await record.successes([output])).get(output);
   if (success === undefined) throw notMade(task, output);
-  // Not let go of: it is asked for to be read after this.
-  return producedPath((await stores.stage(success)).path, plan.tasks[task]!);
+  return success;
 }
 
 /** A task of which only `produces` is looked at. */
@@ -25,9 +39,9 @@ export interface Produces {
   readonly [key: string]: unknown;
 }
 
-/** The file in the output folder that a `produces: 'name'` is about; else the output itself. */
+/** The file in the output folder, at a path or a URL, that a `produces: 'name'` is about; else the output itself. */
 export function producedPath(path: string, { produces }: Produces): string {
-  return typeof produces === "string" ? join(path, produces) : path;
+  return typeof produces === "string" ? `${path}/${produces}` : path;
 }
 
 export function notMade(task: string, output: OutputId): AlamodeError {

@@ -24,8 +24,10 @@ export interface RecordedTask {
   readonly output: OutputId;
   /** `stale`: an input has come out otherwise since. `lost`: made, but not in the store any more, or changed there. */
   readonly state: "made" | "not made" | "stale" | "lost";
-  /** Absolute; where it is made, or stale. With `produces: 'name'` that file. */
+  /** Absolute; where it is made, or stale, and can be read on this machine. With `produces: 'name'` that file. */
   readonly path?: string;
+  /** Where people find it: that path, or a URL. */
+  readonly place?: string;
   /** Milliseconds since 1970. */
   readonly madeAt?: number;
   readonly sizeBytes?: number;
@@ -63,7 +65,7 @@ export async function recordedTask(both: Both, what: string, number?: number): P
     });
   }
   const named = meant[0] ?? (await outputNamed(record, what));
-  if (named !== undefined) return await stateOf(both, named);
+  if (named !== undefined) return await stateOf(both, named, { fetch: true });
   const near = nearNames(what, names);
   throw new AlamodeError("unknown-task", `no task and no output is called "${what}"`, {
     hint: near.length > 0 ? `Near: ${near.join(", ")}.` : "Say it as pipeline/task.",
@@ -117,7 +119,12 @@ export function pathOf({ pipeline, task, output, state, path }: RecordedTask, st
   }
 }
 
-async function stateOf({ store, record }: Both, { run, name, task }: Named): Promise<RecordedTask> {
+/** `fetch`: what lies elsewhere is made readable here. */
+async function stateOf(
+  { store, record }: Both,
+  { run, name, task }: Named,
+  { fetch = false } = {},
+): Promise<RecordedTask> {
   const { output } = task;
   const about = { pipeline: run?.pipeline ?? "", task: name, output };
   const success = (await record.successes([output])).get(output);
@@ -128,13 +135,13 @@ async function stateOf({ store, record }: Both, { run, name, task }: Named): Pro
     return { ...about, state: before ? "lost" : "not made" };
   }
   const { stale, madeAt, sizeBytes } = success;
-  try {
-    const path = producedPath((await storesOf(store).stage(success)).path, task);
-    return { ...about, state: stale ? "stale" : "made", path, madeAt, sizeBytes };
-  } catch (error) {
-    if (!(error instanceof AlamodeError) || error.code !== "output-missing") throw error;
-    return { ...about, state: "lost", madeAt, sizeBytes };
-  }
+  const stores = storesOf(store);
+  const [isThere] = await stores.present([success]);
+  if (!isThere) return { ...about, state: "lost", madeAt, sizeBytes };
+  const here = fetch ? (await stores.stage(success)).path : await stores.here(success);
+  const place = producedPath((await stores.of(success)).place(success.location), task);
+  const path = here === undefined ? {} : { path: producedPath(here, task) };
+  return { ...about, state: stale ? "stale" : "made", ...path, place, madeAt, sizeBytes };
 }
 
 /** The latest run of each pipeline, newest first: of those with recent runs, and of those whose name `what` begins with. */

@@ -21,7 +21,7 @@ import { keepKnownPlan } from "./known-plan.ts";
 import { Machine, type Pools, type Resources } from "./machine.ts";
 import { noteOf } from "./note.ts";
 import { ConfiguredOptions } from "./options.ts";
-import { outputPath } from "./output-path.ts";
+import { outputPath, outputPlace } from "./output-path.ts";
 import { tellPauses } from "./pauses.ts";
 import { perform } from "./perform.ts";
 import { openSandbox, readyFor } from "./sandbox/open.ts";
@@ -90,6 +90,8 @@ export interface RunResult {
   readonly failures: readonly FailedTask[];
   /** Absolute path of a task's output. Throws `not-made`, `unknown-task`. */
   path(task: string): Promise<string>;
+  /** Where people find it: an absolute path, or a URL. Throws `not-made`, `unknown-task`. */
+  place(task: string): Promise<string>;
 }
 
 /**
@@ -119,6 +121,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const emit = (event: RunEvent) => onEvent(secrets.maskedIn(event));
   const work = new Work(plan, graph, { callerEnv, configured, machine });
   work.add(decision);
+  // A store that cannot be opened is told of before anything runs.
+  for (const node of decision.due.keys()) await stores.named(work.of(node).options.store);
   const missing = work.missingSecrets();
   if (missing.length > 0) throw secretMissing(missing);
   await readyFor(sandbox, work.parsed(), demands);
@@ -225,6 +229,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
     durationMs,
     failures,
     path: (task) => outputPath(plan, task, { record, stores }),
+    place: (task) => outputPlace(plan, task, { record, stores }),
   };
 
   function nameOf(node: number): string {

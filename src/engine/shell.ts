@@ -66,7 +66,7 @@ export async function openShell(given: Plan, task: string, options: ShellOptions
       hint: `Look at it with  alamode path ${task}`,
     });
   }
-  const { pass, secrets } = new ConfiguredOptions(options.options).of(plan, task);
+  const { pass, secrets, store } = new ConfiguredOptions(options.options).of(plan, task);
   const { env: secretEnv } = await new Secrets(callerEnv).of(secrets);
   const handed = { ...passed(pass, callerEnv), ...secretEnv };
   await keepSources([runnable], stores.main);
@@ -87,7 +87,7 @@ export async function openShell(given: Plan, task: string, options: ShellOptions
   try {
     await clearSlot(slot);
     const request = { name: `shell-${id}`, output: planTask.output, top: topOf(slot) };
-    making = await prepareMaking(stores.main, successes, { record, stores }, request);
+    making = await prepareMaking(await stores.named(store), successes, { record, stores }, request);
     const path = runnable.env["PATH"] ?? handed["PATH"] ?? options.path ?? DEFAULT_PATH;
     const view = sandbox.view(slot);
     const staged = await stageStep({

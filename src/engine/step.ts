@@ -97,7 +97,7 @@ class Step {
 
   async take(after: Holder | undefined): Promise<StepOutcome> {
     const { run, stores, stop, sandbox } = this.#context;
-    const { slot, runnable, limits, passed, attempt, execution } = this.#request;
+    const { slot, runnable, options, limits, passed, attempt, execution } = this.#request;
     try {
       if (after) await this.#endLeftovers(after);
       if (stop.aborted) return await this.#fail({ kind: "interrupted", message: "was stopped" });
@@ -105,7 +105,7 @@ class Step {
       if (lost) return lost;
       this.#secrets = await this.#fetchSecrets();
 
-      const store = stores.main;
+      const store = await stores.named(options.store);
       await clearSlot(slot);
       await using making = await this.#prepare(store);
       this.#staged = true;
@@ -144,7 +144,7 @@ class Step {
         sealed = await makeSource(this.#context, this.#request, { store, top: staged.top });
       }
 
-      const success = await commitStep(this.#context, this.#request, {
+      const finished = {
         token: this.#token,
         resolvedKey: this.#resolvedKey,
         store,
@@ -153,7 +153,9 @@ class Step {
         resources: this.#resources,
         secrets: this.#secrets,
         ...this.#logName(),
-      });
+      };
+      const keeping = this.#keepLog();
+      const success = await commitStep(this.#context, this.#request, finished).finally(() => keeping);
       // It is a success by now whatever becomes of the slot; the next step clears it too, and tells what is wrong.
       await clearSlot(slot).catch(() => {});
       const stands = success.state === "current" ? undefined : await this.#standing(success.output);
@@ -269,6 +271,7 @@ class Step {
     const left = full || !keepScratch || this.#request.runnable.source !== undefined;
     if (left) await clearSlot(this.#request.slot).catch(() => {});
     const scratch = this.#staged && !left ? await this.#keepScratch() : undefined;
+    await this.#keepLog();
     await this.#context.record.fail(this.#token, execution, failure, {
       endedAt: Date.now(),
       resources: this.#resources,
@@ -293,6 +296,22 @@ class Step {
         attempts: options.retries + 1,
       },
     };
+  }
+
+  /** Where others find it. That it cannot be kept there matters less than what came of the step. */
+  async #keepLog(): Promise<void> {
+    const { log } = this.#logName();
+    if (log === undefined) return;
+    try {
+      await this.#context.stores.main.keepLog(log);
+    } catch (error) {
+      if (!(error instanceof AlamodeError)) throw error;
+      this.#context.warn(
+        "log-not-kept",
+        `its log stays on this machine: ${error.message}`,
+        this.#request.task,
+      );
+    }
   }
 
   #logName(): { log?: string } {

@@ -9,4 +9,5 @@ export const NOT_THE_TASKS: readonly FailureKind[] = [
   "abandoned",
   "source-changed",
   "source-unavailable",
+  "store-unavailable",
 ];

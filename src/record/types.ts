@@ -48,7 +48,7 @@ export interface Success {
   readonly files: number;
 }
 
-/** Why an execution is not a success. The first six are the run's doing rather than the task's: others may try again. */
+/** Why an execution is not a success. The first eight are the run's doing rather than the task's: others may try again. */
 export type FailureKind =
   | "interrupted"
   | "timeout"
@@ -56,6 +56,7 @@ export type FailureKind =
   | "abandoned" // its engine died
   | "source-changed" // data is another than when this run's pipeline was described
   | "source-unavailable"
+  | "store-unavailable"
   | "tool-changed" // a program is another version than when this run's pipeline was described
   | "exit"
   | "signal"

@@ -177,7 +177,7 @@ export class S3Objects {
         };
         return this.#read(key, { from, end }, write, signal);
       });
-    if (sizeBytes <= RANGE_BYTES) return range(0, undefined);
+    if (sizeBytes <= RANGE_BYTES) return await range(0, undefined);
     const ranges: Promise<boolean>[] = [];
     for (let from = 0; from < sizeBytes; from += RANGE_BYTES)
       ranges.push(range(from, Math.min(from + RANGE_BYTES, sizeBytes)));

@@ -227,8 +227,8 @@ class S3Store implements Store {
   }
 
   place(location: Location): string {
-    const [at = "", query] = this.url.split("?");
-    return `${at.replace(/\/+$/, "")}/${fileKey(this.#checked(location), "")}${query === undefined ? "" : `?${query}`}`;
+    const [at = ""] = this.url.split("?");
+    return `${at.replace(/\/+$/, "")}/${fileKey(this.#checked(location), "")}`;
   }
 
   async check(location: Location, { digest, tree, stamps }: Noted): Promise<Check> {

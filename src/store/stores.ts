@@ -34,6 +34,8 @@ export class Stores {
   /** Name or URL → store. Whoever asks while it is opened waits for the same. */
   readonly #opened = new Map<string, Promise<Store>>();
   readonly #byId = new Map<string, Store>();
+  /** By id: what those are called that have a name here. */
+  readonly #names = new Map<string, string>();
 
   constructor(main: Store, others: OtherStores = NO_OTHERS) {
     this.main = main;
@@ -51,6 +53,7 @@ export class Stores {
 
   async #open(nameOrUrl: string): Promise<Store> {
     const store = await this.#others.open(nameOrUrl);
+    if (this.#others.names.includes(nameOrUrl)) this.#names.set(store.id, nameOrUrl);
     const known = this.#byId.get(store.id);
     if (known !== undefined) {
       await store.close(); // another name for one that is open
@@ -70,6 +73,12 @@ export class Stores {
       if (this.#byId.has(id)) return this.#byId.get(id);
     }
     return undefined;
+  }
+
+  /** What people call the store of that id: its name here, else its URL; undefined where the project knows none such. */
+  async called(id: string): Promise<string | undefined> {
+    const store = await this.find(id);
+    return store && (this.#names.get(id) ?? store.url);
   }
 
   /** The store that a success lies in. One that nobody knows may be a copy of the main one, which is looked at in its stead. */

@@ -1,15 +1,17 @@
 // alamode ls: what is made of the pipeline, or the files of one output.
 
+import { fileURLToPath } from "node:url";
 import { jsonLine } from "../../bencode/as-json.ts";
 import { clip } from "../../plan/clip.ts";
 import { graphOf } from "../../plan/graph.ts";
 import type { OutputId, Plan } from "../../plan/types.ts";
 import type { RecordDb, Success } from "../../record/types.ts";
+import type { Stores } from "../../store/stores.ts";
 import { decodeTree } from "../../store/tree.ts";
 import type { TreeEntry } from "../../store/types.ts";
 import { type CommonOptions, type Context, contextOf, withBoth } from "../context.ts";
 import { EXIT, tell } from "../errors.ts";
-import { bytes, date, duration, nameText, shortId, table, width } from "../format.ts";
+import { bytes, date, duration, herePath, nameText, shortId, table, width } from "../format.ts";
 import { loadPipeline } from "../load-pipeline.ts";
 import { findOutput, notMade } from "../lookup.ts";
 import { columnsOf } from "../view.ts";
@@ -30,14 +32,16 @@ export async function lsCommand(what: string | undefined, options: LsFlags): Pro
     process.stdout.write(names.map((name) => `${options.json ? jsonLine({ task: name }) : name}\n`).join(""));
     return EXIT.done;
   }
-  return withBoth(context, async ({ record }) => {
-    const made = await madeOf(record, plan, names);
+  return withBoth(context, async ({ record, store: stores }) => {
+    const made = await madeOf({ record, stores }, plan, names);
+    // Where all lies in the project's own store, nobody would miss its name.
+    const several = made.some(({ store }) => store !== undefined && store !== stores.main.url);
     if (options.json) {
       process.stdout.write(made.map((entry) => `${jsonLine(entry)}\n`).join(""));
       return EXIT.done;
     }
     const now = Date.now();
-    const rows = made.map(({ task, output, madeAt, tookMs, sizeBytes, run, stale }) =>
+    const rows = made.map(({ task, output, madeAt, tookMs, sizeBytes, run, stale, store }) =>
       madeAt === undefined
         ? [nameText(task), shortId(output), "not made"]
         : [
@@ -47,9 +51,10 @@ export async function lsCommand(what: string | undefined, options: LsFlags): Pro
             tookMs === undefined ? "" : duration(tookMs),
             bytes(sizeBytes ?? 0),
             `run ${run ?? "?"}${stale ? ", stale" : ""}`,
+            ...(several ? [store === undefined ? "unknown" : placeText(store, context.cwd)] : []),
           ],
     );
-    const all = [["task", "output", "made", "took", "size", "by"], ...rows];
+    const all = [["task", "output", "made", "took", "size", "by", ...(several ? ["store"] : [])], ...rows];
     process.stdout.write(`${fitting(all, [3, 4]).join("\n")}\n`);
     return EXIT.done;
   });
@@ -86,39 +91,53 @@ interface Made {
   /** Number of the run that made it. */
   readonly run?: number;
   readonly stale?: boolean;
+  /** The store's name here, or its URL; absent where nobody here knows it. */
+  readonly store?: string;
 }
 
-async function madeOf(record: RecordDb, plan: Plan, names: readonly string[]): Promise<Made[]> {
+interface Both {
+  readonly record: RecordDb;
+  readonly stores: Stores;
+}
+
+/** `team`, `s3://bucket/prefix`, or a folder's path. */
+function placeText(store: string, cwd: string): string {
+  return herePath(store.startsWith("file://") ? fileURLToPath(store) : store, cwd);
+}
+
+async function madeOf({ record, stores }: Both, plan: Plan, names: readonly string[]): Promise<Made[]> {
   const successes = await record.successes([...new Set(names.map((name) => plan.tasks[name]!.output))]);
   const numbers = new Map<string, number>();
   const made: Made[] = [];
   for (const task of names) {
     const { output } = plan.tasks[task]!;
     const success = successes.get(output);
-    made.push({ task, output, ...(success === undefined ? {} : await detailsOf(record, success, numbers)) });
+    made.push({
+      task,
+      output,
+      ...(success === undefined ? {} : await detailsOf({ record, stores }, success, numbers)),
+    });
   }
   return made;
 }
 
 async function detailsOf(
-  record: RecordDb,
+  { record, stores }: Both,
   success: Success,
   numbers: Map<string, number>,
 ): Promise<Omit<Made, "task" | "output">> {
   const { madeAt, sizeBytes, files, treeDigest, stale } = success;
+  const store = await stores.called(success.store);
+  const known = { madeAt, sizeBytes, files, treeDigest, stale, ...(store === undefined ? {} : { store }) };
   const execution = await record.execution(success.execution);
-  if (execution === undefined) return { madeAt, sizeBytes, files, treeDigest, stale };
+  if (execution === undefined) return known;
   const { run, startedAt, endedAt } = execution;
   const number = numbers.get(run) ?? (await record.run(run))?.number;
   if (number !== undefined) numbers.set(run, number);
   return {
-    madeAt,
+    ...known,
     ...(endedAt === undefined ? {} : { tookMs: endedAt - startedAt }),
-    sizeBytes,
-    files,
-    treeDigest,
     ...(number === undefined ? {} : { run: number }),
-    stale,
   };
 }
 

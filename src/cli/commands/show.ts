@@ -10,7 +10,7 @@ import type { Stores } from "../../store/stores.ts";
 import { type CommonOptions, type Context, contextOf, type Opened, withExisting } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { bytes, count, date, duration, herePath, longId, pad, shortId, table, visible } from "../format.ts";
-import { findOutput, nameOf, readable, runNumbered } from "../lookup.ts";
+import { findOutput, nameOf, runNumbered } from "../lookup.ts";
 import { summaryLine } from "../report.ts";
 import { timesText } from "../verify-report.ts";
 import { endText } from "./runs.ts";
@@ -28,21 +28,25 @@ export async function showCommand(what: string, options: CommonOptions): Promise
 }
 
 async function showOutput(context: Context, opened: Opened, output: OutputId, name: string): Promise<number> {
-  const { record, store } = opened;
+  const { record, store: stores } = opened;
   const identity = await record.identity(output);
-  const [made, history, executions] = await Promise.all([
-    readable(opened, output),
+  const [current, history, executions] = await Promise.all([
+    record.successes([output]).then((found) => found.get(output)),
     record.history(output),
     record.executions(output),
   ]);
-  const success = made?.success ?? history[0];
+  const success = current ?? history[0];
+  const [isThere = false] = current === undefined ? [] : await stores.present([current]);
+  const place = isThere ? (await stores.of(current!)).place(current!.location) : undefined;
+  const path = isThere ? await stores.here(current!) : undefined;
+  const store = success && (await stores.called(success.store));
   const execution = success === undefined ? executions[0] : await record.execution(success.execution);
   const kept = await record.keptScratch(output);
   const reproducibility = (await record.reproducibility([output])).get(output);
   if (context.options.json) {
     const { spec = {}, inputs = {} } = identity ?? {};
     process.stdout.write(
-      `${jsonDocument({ name, output, spec, inputs, path: made?.path ?? null, successes: history, executions, keptScratch: kept, reproducibility })}\n`,
+      `${jsonDocument({ name, output, spec, inputs, path: path ?? null, place: place ?? null, store: store ?? null, successes: history, executions, keptScratch: kept, reproducibility })}\n`,
     );
     return EXIT.done;
   }
@@ -52,7 +56,8 @@ async function showOutput(context: Context, opened: Opened, output: OutputId, na
   else {
     const size = `${count(success.files, "file")}, ${bytes(success.sizeBytes)}`;
     rows.push(["tree", `${shortId(success.treeDigest)}…, ${size}`]);
-    rows.push(["store", made === undefined ? "its bytes are gone" : herePath(made.path, context.cwd)]);
+    rows.push(["store", place === undefined ? "its bytes are gone" : herePath(place, context.cwd)]);
+    if (path !== undefined && path !== place) rows.push(["copy", herePath(path, context.cwd)]);
   }
   if (identity !== undefined) for (const row of specRows(identity.spec)) rows.push(row);
   if (identity !== undefined) rows.push(["inputs", await inputsText(record, identity.inputs)]);
@@ -68,7 +73,7 @@ async function showOutput(context: Context, opened: Opened, output: OutputId, na
   }
   for (const { scratch } of kept) rows.push(["kept", herePath(scratch, context.cwd)]);
   for (const before of history.filter(({ id }) => id !== success?.id))
-    rows.push(["before", await beforeText(store, before, now)]);
+    rows.push(["before", await beforeText(stores, before, now)]);
   const lines = table(rows.filter(([, text]) => text !== "")).map((line) => `  ${line}`);
   process.stdout.write(`${[`${visible(name)} · output ${longId(output)}`, ...lines].join("\n")}\n`);
   return EXIT.done;
