@@ -17,6 +17,15 @@ export function slotsOfDate(text: string, schedule: Schedule, now: number): Date
     : slotsOfRange(text.slice(0, range), text.slice(range + 2), schedule, now);
 }
 
+/** When what the text means begins, by the clocks of UTC. Throws `bad-date` for what is no date. */
+export function firstInstant(text: string): number {
+  const range = text.indexOf("..");
+  const last = range === -1 ? "" : text.slice(range + 2);
+  if (last !== "") spanOf(last, "UTC");
+  if (range === 0) throw noDate(text);
+  return spanOf(range === -1 ? text : text.slice(0, range), "UTC").from;
+}
+
 function oneSlot(text: string, schedule: Schedule, now: number): Slot {
   const { from, to } = spanOf(text, schedule.texts.timezone);
   const slots = schedule.slotsFrom(from, to);

@@ -1,10 +1,13 @@
 // From what a pipeline's module exports, and what was asked for, to dags: one for each slot. Without a clock of its own.
 import { AlamodeError } from "../errors.ts";
 import { type Dag, isDag } from "./dag.ts";
-import { type DatedSlots, slotsOfDate } from "./dates.ts";
+import { type DatedSlots, firstInstant, slotsOfDate } from "./dates.ts";
 import type { Params } from "./params.ts";
 import { chooseValues, isParamPipeline, type ParamPipeline, takesSlot } from "./pipeline.ts";
 import { DAILY, openSchedule, type Schedule, type Slot, scheduleTexts, zoneOf } from "./schedule.ts";
+
+/** A day begins there so long before it does in UTC. */
+const FARTHEST_EAST_MS = 14 * 3_600_000;
 
 export interface DescribeRequest {
   /** Parameter → text, as typed, or a value of JSON. */
@@ -74,9 +77,12 @@ async function describeParams(
     const { values, texts } = chooseValues(params, { params: given, slot: schedule.clockAt(slot.startsAt) });
     return { dag: dagIn(await exported.describe(values), true), params: texts };
   };
-  // Which schedule it has only the described dag tells: so it is described for yesterday, and once more if that was not meant.
+  // Which schedule it has only the described dag tells: so it is described for the first day asked for, else for yesterday, and once
+  // more if that was not meant. Another day would not do: its data may not be there.
   const daily = await openSchedule(DAILY);
-  const first = daily.lastComplete(now)[0]!;
+  const asked = date === undefined ? undefined : firstInstant(date);
+  if (date !== undefined && asked! - FARTHEST_EAST_MS > now) slotsOfDate(date, daily, now); // throws, whatever the schedule
+  const first = asked === undefined ? daily.lastComplete(now)[0]! : daily.slotAt(asked);
   let known: { readonly slot: Slot; readonly described: Described } | undefined = {
     slot: first,
     described: await describeAt(first, daily),

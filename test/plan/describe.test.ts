@@ -103,3 +103,31 @@ test("what is not a dag is refused, and errors of the pipeline are its own", asy
   await assert.rejects(describe(fails, { now }), RangeError);
   assert.deepEqual((await describe(async () => new Dag(), { now })).slots, [undefined]);
 });
+
+test("with a date it is described for no other day, whose data may not be there", async () => {
+  const calls: string[] = [];
+  const exported = pipeline({ date: day() }, ({ date }) => {
+    calls.push(date);
+    if (!date.startsWith("2025-06-0")) throw new Error(`no data for ${date}`);
+    const dag = new Dag({ schedule: "@daily" });
+    dag.task("load", { command: date });
+    return dag;
+  });
+  assert.deepEqual(await commands(exported, { date: "2025-06-01" }), ["2025-06-01"]);
+  assert.deepEqual(await commands(exported, { date: "2025-06-02..2025-06-03" }), [
+    "2025-06-02",
+    "2025-06-03",
+  ]);
+  assert.deepEqual(calls, ["2025-06-01", "2025-06-02", "2025-06-03"], "each once");
+  for (const date of [
+    "1.6.2025",
+    "2025-06-31",
+    "..2025-06-01",
+    "2025-06-01..x",
+    "2026-12-01",
+    "2026-12-01..2026-12-03",
+  ])
+    await assert.rejects(describe(exported, { now, date }), { code: "bad-date" }, date);
+  assert.equal(calls.length, 3);
+  await assert.rejects(describe(exported, { now }), /no data for 2026-11-22/);
+});
