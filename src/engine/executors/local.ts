@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { AlamodeError, errnoOf } from "../../errors.ts";
 import type { Resources } from "../../record/types.ts";
 import { systemError } from "../../store/system-error.ts";
+import { type Launched, Launchers } from "./launchers.ts";
 import {
   groupMembers,
   groupMemory,
@@ -35,6 +36,8 @@ const WATCH_SHARE = 20;
 /** Opens the executor of one run. `run` is the beginning of all its steps' ALAMODE_STEP. */
 export function openLocalExecutor(run: string): Executor {
   let supervisor: Supervisor | undefined;
+  let guardFifo = "";
+  const launchers = new Launchers();
   const groups = new Set<number>();
   const used = new Map<number, Resources>();
   /** Group → what is called when it uses more memory than it may. */
@@ -72,7 +75,7 @@ export function openLocalExecutor(run: string): Executor {
   /** The supervisor's pipe; started with the first job, and again (told what runs) if somebody killed it. */
   function supervised(): Supervisor {
     if (!supervisor?.alive) {
-      supervisor = startSupervisor(run);
+      supervisor = startSupervisor(run, guardFifo);
       for (const group of groups) supervisor.started(group);
     }
     return supervisor;
@@ -86,36 +89,16 @@ export function openLocalExecutor(run: string): Executor {
       resources: {},
       ...how,
     });
-    const { pipe } = supervised();
     const killsBefore = systemMemoryKills();
-    const fds: number[] = [];
-    let child: ReturnType<typeof spawn>;
+    let launched: Launched;
     try {
-      const log = openSync(job.log, "a", 0o644);
-      fds.push(log);
-      if (!existsSync(fifoOf(job.slot))) makeFifos([job.slot]); // a task may have removed what lies around it
-      const alive = openSync(fifoOf(job.slot), constants.O_RDWR);
-      fds.push(alive);
-      child = spawn("/bin/sh", ["-c", LAUNCHER, "sh", ...job.argv], {
-        cwd: job.cwd,
-        env: { ...job.env, ALAMODE_STEP: job.step },
-        detached: true,
-        stdio: ["ignore", log, log, alive, pipe],
-      });
+      if (!existsSync(fifoOf(job.slot))) makeFifos([fifoOf(job.slot)]); // a task may have removed what lies around it
+      const guard = supervised();
+      launched = await (launchers.start(job, guard.fifo) ?? spawned(job, guard));
     } catch (spawnError) {
       return over({ spawnError });
-    } finally {
-      for (const fd of fds) closeSync(fd);
     }
-    const exit = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
-    const group = child.pid;
-    if (group === undefined)
-      return over({
-        spawnError: await exit.then(
-          () => undefined,
-          (error) => error,
-        ),
-      });
+    const { group } = launched;
     groups.add(group);
     const stopping = stopper(group, job.timeoutMs, stop, kill);
     if (job.memoryBytes !== undefined) {
@@ -123,8 +106,8 @@ export function openLocalExecutor(run: string): Executor {
       sampleIn(WATCH_MS);
     } else if (sampler === undefined) sampleIn(SAMPLE_MS);
     try {
-      const [code, signal] = await exit;
-      const survivors = await endSurvivors(group, job, stopping.reason !== undefined, kill);
+      const { code, signal, left } = await launched.ended;
+      const survivors = left ? await endSurvivors(group, job, stopping.reason !== undefined, kill) : [];
       return over({
         ...(signal === null ? { exitCode: code! } : { signal }),
         ...(stopping.reason === undefined ? {} : { stoppedFor: stopping.reason }),
@@ -147,7 +130,8 @@ export function openLocalExecutor(run: string): Executor {
     async openSlots(folder, count) {
       const slots = Array.from({ length: count }, (_, n) => join(folder, String(n)));
       for (const slot of slots) mkdirSync(slot, { recursive: true, mode: 0o755 });
-      makeFifos(slots);
+      guardFifo = join(folder, "guard");
+      makeFifos([...slots.map(fifoOf), guardFifo]);
       return slots;
     },
     execute,
@@ -178,10 +162,37 @@ export function openLocalExecutor(run: string): Executor {
     async close() {
       clearTimeout(sampler);
       sampler = undefined;
+      await launchers.close();
       await supervisor?.close();
       supervisor = undefined;
     },
   };
+}
+
+/** Starts the job from here. Rejects with what the system said where that cannot be. */
+async function spawned(job: Job, { fd }: Supervisor): Promise<Launched> {
+  const fds: number[] = [];
+  try {
+    const log = openSync(job.log, "a", 0o644);
+    fds.push(log);
+    const alive = openSync(fifoOf(job.slot), constants.O_RDWR);
+    fds.push(alive);
+    const child = spawn("/bin/sh", ["-c", LAUNCHER, "sh", ...job.argv], {
+      cwd: job.cwd,
+      env: { ...job.env, ALAMODE_STEP: job.step },
+      detached: true,
+      stdio: ["ignore", log, log, alive, fd],
+    });
+    const exit = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
+    if (child.pid === undefined)
+      throw await exit.then(
+        () => undefined,
+        (error) => error,
+      );
+    return { group: child.pid, ended: exit.then(([code, signal]) => ({ code, signal, left: true })) };
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
 }
 
 /**
@@ -267,11 +278,11 @@ function stopper(group: number, timeoutMs: number | undefined, stop: AbortSignal
   return state;
 }
 
-function makeFifos(slots: readonly string[]): void {
-  const made = spawnSync("mkfifo", slots.map(fifoOf), { encoding: "utf8" }); // Node has no call for it
-  if (made.error !== undefined) throw systemError(made.error, `making FIFOs for ${slots[0]} with mkfifo`);
+function makeFifos(paths: readonly string[]): void {
+  const made = spawnSync("mkfifo", paths, { encoding: "utf8" }); // Node has no call for it
+  if (made.error !== undefined) throw systemError(made.error, `making ${paths[0]} with mkfifo`);
   if (made.status !== 0) {
-    throw new AlamodeError("store-unusable", `cannot make a FIFO in ${slots[0]}: ${made.stderr.trim()}`, {
+    throw new AlamodeError("store-unusable", `cannot make the FIFO ${paths[0]}: ${made.stderr.trim()}`, {
       hint: "Put the store on a local file system with --store.",
     });
   }
@@ -291,7 +302,7 @@ function held(fifo: string): boolean {
   try {
     fd = openSync(fifo, constants.O_RDONLY | constants.O_NONBLOCK);
   } catch (error) {
-    if (errnoOf(error) === "ENOENT") return false;
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return false; // nothing is there, or no slot
     throw error;
   }
   try {

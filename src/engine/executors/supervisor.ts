@@ -1,8 +1,9 @@
-// One small process a run, in a session of its own, that ends the tasks if the engine dies. Each task's launcher
-// writes its own group to the supervisor's pipe before it becomes the command; the pipe's end means the engine has gone.
+// One small process a run, in a session of its own, that ends the tasks if the engine dies. Each task's process writes its
+// group to the supervisor's FIFO before it becomes the command; that nobody holds the FIFO any more means the engine has gone.
+// A FIFO and not a pipe, so that who starts commands need not hold it open, and so keep the end from being seen.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import type { Socket } from "node:net";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 
 // Lines: `+<group>` started, `-<group>` over, `q` the engine ended in order. Then KILL, since nobody is left to wait
 // for a gentle end; and a look through the environments for what has left its group (Linux; GNU and BusyBox grep).
@@ -31,8 +32,10 @@ done
 export const LAUNCHER = `umask 022; echo "+$$" >&4 || exit 125; exec 4>&-; exec "$@"`;
 
 export interface Supervisor {
-  /** To be a launcher's fd 4. */
-  readonly pipe: Socket;
+  /** Absolute path of its FIFO. */
+  readonly fifo: string;
+  /** The FIFO, open for writing: to be the fd 4 of LAUNCHER. */
+  readonly fd: number;
   /** False once it was killed: another one is to be started, and told what runs. */
   readonly alive: boolean;
   started(group: number): void;
@@ -41,23 +44,28 @@ export interface Supervisor {
   close(): Promise<void>;
 }
 
-export function startSupervisor(run: string): Supervisor {
+/** `fifo` lies there. */
+export function startSupervisor(run: string, fifo: string): Supervisor {
+  const [reader, fd] = endsOf(fifo);
   const child: ChildProcess = spawn("/bin/sh", ["-c", SCRIPT, "alamode-supervisor", run], {
     cwd: "/",
     env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
     detached: true,
-    stdio: ["pipe", "ignore", "ignore"],
+    stdio: [reader, "ignore", "ignore"],
   });
-  const pipe = child.stdin as Socket;
+  closeSync(reader);
   const exited = once(child, "exit").catch(() => {});
-  pipe.on("error", () => {}); // it was killed: `alive` says so
   child.unref();
-  pipe.unref();
   const tell = (line: string) => {
-    if (child.exitCode === null && child.signalCode === null) pipe.write(line);
+    try {
+      writeSync(fd, line); // 2 µs, where a stream takes ten
+    } catch {
+      // It was killed: `alive` says so. Or it was stopped, and has 64 KiB to read: a line that is lost does no harm.
+    }
   };
   return {
-    pipe,
+    fifo,
+    fd,
     get alive() {
       return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
     },
@@ -65,9 +73,19 @@ export function startSupervisor(run: string): Supervisor {
     ended: (group) => tell(`-${group}\n`),
     async close() {
       tell("q\n");
+      closeSync(fd);
       child.ref();
       await exited;
-      pipe.destroy();
     },
   };
+}
+
+/** Both ends of a FIFO, without waiting for anybody. The second is the only one that writes, and never waits to. */
+function endsOf(fifo: string): [reader: number, writer: number] {
+  const both = openSync(fifo, constants.O_RDWR);
+  try {
+    return [openSync(fifo, "r"), openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK)];
+  } finally {
+    closeSync(both);
+  }
 }
