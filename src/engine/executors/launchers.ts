@@ -9,8 +9,6 @@ import { constants as os } from "node:os";
 import type { Readable, Writable } from "node:stream";
 import type { Job } from "./types.ts";
 
-const PERL = "/usr/bin/perl";
-
 // A job is its length in bytes, a line end, and fields that end in NUL: cwd, log, slot, how many variables, each as name=value,
 // then the words of the command. Everything that can fail is opened before the fork, so that it can be told of. Answers:
 // `started <group>`, then `ended <wait status> <whether anything is left>`; or `failed <errno> <what>`. Nothing of the
@@ -83,20 +81,25 @@ export interface Launched {
 }
 
 export class Launchers {
+  readonly #perl: string;
   readonly #bySlot = new Map<string, Launcher>();
   #usable: boolean | undefined;
+
+  constructor(perl = "/usr/bin/perl") {
+    this.#perl = perl;
+  }
 
   /**
    * Starts the job from the launcher of its slot; `guard` is the FIFO of a supervisor that lives. Undefined, with nothing done, where a launcher cannot: there is no Perl, or
    * the command is too long. Rejects with a system error where the job cannot be started at all.
    */
   start(job: Job, guard: string): Promise<Launched> | undefined {
-    this.#usable ??= isExecutable(PERL);
+    this.#usable ??= isExecutable(this.#perl);
     const request = this.#usable ? encoded(job) : undefined;
     if (request === undefined) return undefined;
     let launcher = this.#bySlot.get(job.slot);
     if (launcher === undefined || launcher.gone) {
-      launcher = new Launcher(guard);
+      launcher = new Launcher(this.#perl, guard);
       this.#bySlot.set(job.slot, launcher);
     }
     return launcher.start(request);
@@ -121,8 +124,8 @@ class Launcher {
   #waiting: Waiting | undefined;
   #line = "";
 
-  constructor(guard: string) {
-    this.#child = spawn(PERL, ["-e", SCRIPT, guard], {
+  constructor(perl: string, guard: string) {
+    this.#child = spawn(perl, ["-e", SCRIPT, guard], {
       cwd: "/",
       env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
       detached: true, // no signal of the terminal reaches it

@@ -34,10 +34,9 @@ const WATCH_MS = 100;
 const WATCH_SHARE = 20;
 
 /** Opens the executor of one run. `run` is the beginning of all its steps' ALAMODE_STEP. */
-export function openLocalExecutor(run: string): Executor {
+export function openLocalExecutor(run: string, launchers = new Launchers()): Executor {
   let supervisor: Supervisor | undefined;
   let guardFifo = "";
-  const launchers = new Launchers();
   const groups = new Set<number>();
   const used = new Map<number, Resources>();
   /** Group → what is called when it uses more memory than it may. */
