@@ -131,7 +131,7 @@ class Launcher {
       detached: true, // no signal of the terminal reaches it
       stdio: ["pipe", "pipe", "ignore"],
     });
-    const { stdin, stdout } = this.#child as { stdin: Writable; stdout: Readable };
+    const { stdin, stdout } = this.#child as { stdin?: Writable; stdout?: Readable };
     this.#exited = new Promise((resolve) => {
       const gone = () => {
         this.#gone = true;
@@ -140,9 +140,14 @@ class Launcher {
         this.#waiting = undefined;
         resolve();
       };
-      this.#child.once("error", gone);
+      this.#child.once("error", (error) => {
+        this.#waiting?.failed(error);
+        gone();
+      });
       this.#child.once("close", gone);
     });
+    // Without descriptors to be had there are no pipes either: the error that comes then says so.
+    if (stdin === undefined || stdout === undefined) return;
     stdin.on("error", () => {}); // it was killed: `close` tells
     stdout.setEncoding("latin1");
     stdout.on("data", (text: string) => this.#read(text));
@@ -173,7 +178,7 @@ class Launcher {
         failed: reject,
       };
       this.#idle(false);
-      (this.#child.stdin as Writable).write(request);
+      this.#child.stdin?.write(request);
     });
   }
 

@@ -33,6 +33,9 @@ const SAMPLE_MS = 500;
 const WATCH_MS = 100;
 const WATCH_SHARE = 20;
 
+/** To read it takes 50 µs, as much as all else that is asked before a small command starts: so once a second at most. */
+const KILLS_KNOWN_MS = 1_000;
+
 /** Opens the executor of one run. `run` is the beginning of all its steps' ALAMODE_STEP. */
 export function openLocalExecutor(run: string, launchers = new Launchers()): Executor {
   let supervisor: Supervisor | undefined;
@@ -42,6 +45,14 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
   /** Group → what is called when it uses more memory than it may. */
   const limits = new Map<number, { readonly bytes: number; exceeded(usedBytes: number): void }>();
   let sampler: NodeJS.Timeout | undefined;
+  let kills = { count: 0 as number | undefined, atMs: Number.NEGATIVE_INFINITY };
+
+  /** How often the system had ended something for lack of memory, about a second ago at the earliest. */
+  function recentMemoryKills(): number | undefined {
+    if (performance.now() - kills.atMs > KILLS_KNOWN_MS)
+      kills = { count: systemMemoryKills(), atMs: performance.now() };
+    return kills.count;
+  }
 
   function sampleIn(ms: number): void {
     clearTimeout(sampler);
@@ -88,7 +99,7 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
       resources: {},
       ...how,
     });
-    const killsBefore = systemMemoryKills();
+    const killsBefore = recentMemoryKills();
     let launched: Launched;
     try {
       if (!existsSync(fifoOf(job.slot))) makeFifos([fifoOf(job.slot)]); // a task may have removed what lies around it
@@ -111,7 +122,7 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
         ...(signal === null ? { exitCode: code! } : { signal }),
         ...(stopping.reason === undefined ? {} : { stoppedFor: stopping.reason }),
         ...(stopping.usedBytes === undefined ? {} : { usedBytes: stopping.usedBytes }),
-        ...((systemMemoryKills() ?? 0) > (killsBefore ?? 0) ? { systemOutOfMemory: true } : {}),
+        ...(code !== 0 && (systemMemoryKills() ?? 0) > (killsBefore ?? 0) ? { systemOutOfMemory: true } : {}),
         survivors: stopping.reason === undefined ? survivors : [],
         resources: used.get(group) ?? {},
       });
