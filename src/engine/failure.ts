@@ -5,6 +5,7 @@ import { AlamodeError, errnoOf } from "../errors.ts";
 import type { Failure, FailureKind } from "../record/types.ts";
 import { systemError } from "../store/system-error.ts";
 import type { Ended } from "./executors/types.ts";
+import { hintForMissing } from "./missing.ts";
 import type { Limits } from "./options.ts";
 import { shownBytes } from "./quantities.ts";
 import type { Runnable } from "./runnable.ts";
@@ -74,6 +75,7 @@ export function explain({ ended, staged, runnable, limits, tail }: Explained): F
     };
   }
   const how = { exitCode: exitCode! };
+  const hint = hintForMissing(runnable.argv, staged.cwd, tail);
   return (
     toolFailure(runnable.tools, exitCode!, tail) ??
     notFound(exitCode!, tail, staged, runnable) ??
@@ -84,6 +86,7 @@ export function explain({ ended, staged, runnable, limits, tail }: Explained): F
           ? `exit ${exitCode} (a program in it was ended by signal ${exitCode! - 128})`
           : `exit ${exitCode}`,
       ...how,
+      ...(hint === undefined ? {} : { hint }),
     }
   );
 }

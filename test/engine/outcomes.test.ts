@@ -157,6 +157,27 @@ test("a script that is not in the working directory, or whose interpreter is not
   }
 });
 
+test("a file or a package that was not declared is told with how to declare it", async (t) => {
+  const rig = await openRig(t);
+  const hint = async (spec: string | Bmap) => (await failureOf(rig, spec)).hint ?? "";
+  assert.match(
+    await hint("cat tabel.csv"),
+    /^tabel\.csv is not in the working directory.*files\('tabel\.csv'\)\.$/,
+  );
+  assert.match(await hint({ command: ["cat", "lib/x.txt"] }), /files\('lib\/x\.txt'\)/);
+  assert.equal(await hint("echo a.txt; exit 1"), "", "named, but not missed");
+  assert.equal(await hint("touch a.txt; echo a.txt: no such file; exit 1"), "", "it is there");
+  const fails = (text: string) => hint(`cat >&2 <<'END'\n${text}\nEND\nexit 1`);
+  assert.match(
+    await fails("ModuleNotFoundError: No module named 'numpy.linalg'"),
+    /pythonEnv\(.*if numpy is your own/,
+  );
+  assert.match(
+    await fails("Error [ERR_MODULE_NOT_FOUND]: Cannot find package '@a/b' imported from x"),
+    /nodeEnv\(.* @a\/b is one/,
+  );
+});
+
 test("what may not be executed is told so", async (t) => {
   const rig = await openRig(t);
   const failure = await failureOf(rig, "echo 'echo 1' > tool; chmod 644 tool; ./tool > $OUTPUT");
