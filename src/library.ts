@@ -56,7 +56,9 @@ export async function run(pipeline: Dag | Plan, request: RunRequest = {}): Promi
   const { store, record } = await openBoth(request);
   try {
     const { goals, force, pipeline: name = nameOf(plan), store: _store, record: _record, ...asked } = request;
+    const { locate } = await import("./project.ts");
     const result = await runPlan(plan, {
+      project: locate(request).project,
       ...asked,
       ...(goals === undefined ? {} : { goals: selectTasks(plan, goals) }),
       ...(force === undefined ? {} : { force: selectTasks(plan, force) }),

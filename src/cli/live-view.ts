@@ -11,6 +11,7 @@ import {
   ranLine,
   retryLine,
   summaryLine,
+  unpublishedLines,
   waitingLine,
   warningLines,
 } from "./report.ts";
@@ -64,6 +65,9 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
         if (told.retryInMs !== undefined) tell([retryLine(told.task, told.failure, told.retryInMs, paint)]);
         else tell(failureBlock(told.task, told.failure, flags, paint));
         break;
+      case "task.unpublished":
+        tell(unpublishedLines(told, paint));
+        break;
       case "warning":
         tell(warningLines(told, paint));
         break;
@@ -82,6 +86,7 @@ export function liveView({ stream, tasks, flags }: ViewOptions, now: () => numbe
       case "task.reused":
       case "task.same":
       case "task.expanded":
+      case "task.published":
       case "task.notStarted":
         break;
       default:

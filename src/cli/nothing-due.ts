@@ -10,12 +10,16 @@ import { startTelling } from "./tell-run.ts";
 
 /** Flags that make no difference where nothing is due. With any other it takes a full run to know. */
 const INDIFFERENT = new Set(["file", "store", "record", "json", "logs", "jobs", "keepGoing", "sandbox"]);
+/** Options that a configuration may give, and that a run has something to do for though nothing is due. */
+const NEED_A_RUN = ["publish", "sandbox"];
 const CHUNK_BYTES = 1024 * 1024;
 
 /** True where the run was told and recorded; false where nothing was, and a full run has to look. */
 export async function toldNothingDue(context: Context, options: RunFlags): Promise<boolean> {
   if (Object.keys(options).some((flag) => !INDIFFERENT.has(flag))) return false;
   const { cwd, project, settings } = context;
+  if (Object.values(settings.options ?? {}).some((given) => NEED_A_RUN.some((option) => option in given)))
+    return false;
   const file =
     options.file === undefined
       ? settings.pipeline && resolve(project, settings.pipeline)

@@ -1,4 +1,5 @@
 // Performs a plan for `run` and `exec`: tells about it while it goes on, and says where the results are.
+import type { RunEvent } from "../engine/events.ts";
 import { run } from "../engine/run.ts";
 import { goalsOf } from "../plan/graph.ts";
 import type { RunFlags } from "./commands/run.ts";
@@ -8,7 +9,7 @@ import { count, herePath, nameText } from "./format.ts";
 import type { Pipeline } from "./load-pipeline.ts";
 import { startTelling } from "./tell-run.ts";
 
-const MOST_GOALS_SHOWN = 5;
+const MOST_SHOWN = 5;
 
 /** Runs, tells, and gives the exit code. `only`: just the goals' own steps. */
 export async function performRun(
@@ -27,6 +28,7 @@ export async function performRun(
     const jobs = options.jobs ?? context.settings.jobs;
     const { path } = context;
     const { maxDepth } = context.settings;
+    const published = new Map<string, Extract<RunEvent, { event: "task.published" }>>();
     try {
       const result = await run(plan, {
         store,
@@ -36,7 +38,11 @@ export async function performRun(
         params,
         verified: true, // whatever a pipeline is loaded from
         keepGoing: options.keepGoing ?? context.settings.keepGoing ?? false,
-        onEvent: telling.event,
+        project: context.project,
+        onEvent(event) {
+          if (event.event === "task.published") published.set(event.task, event);
+          telling.event(event);
+        },
         signal: telling.stop,
         kill: telling.kill,
         ...sandboxOf(context, options),
@@ -49,25 +55,33 @@ export async function performRun(
       telling.close();
       if (result.status === "interrupted") return EXIT.interrupted;
       if (result.status === "failed") return EXIT.failed;
-      if (result.counts.ran + result.counts.same > 0 && options.json !== true) {
-        await tellPlaces(goals ?? goalsOf(plan), (task) => result.place(task), context.cwd);
+      if (options.json !== true) {
+        const made = result.counts.ran + result.counts.same > 0;
+        const shown = made ? (goals ?? goalsOf(plan)) : [];
+        const more = [...published.values()].filter(({ task, changed }) => changed && !shown.includes(task));
+        const tasks = [...shown, ...more.map(({ task }) => task)];
+        await tellPlaces(
+          tasks,
+          async (task) => published.get(task)?.path ?? (await result.place(task)),
+          context.cwd,
+        );
       }
-      return EXIT.done;
+      return result.unpublished > 0 ? EXIT.failed : EXIT.done;
     } finally {
       telling.close();
     }
   });
 }
 
-/** `collage → .alamode/outputs/25/25adad19…`, for the first few goals. */
+/** `collage → .alamode/outputs/25/25adad19…`, or where it was published, for the first few. */
 async function tellPlaces(
-  goals: readonly string[],
+  tasks: readonly string[],
   placeOf: (task: string) => Promise<string>,
   cwd: string,
 ): Promise<void> {
-  for (const goal of goals.slice(0, MOST_GOALS_SHOWN)) {
-    process.stdout.write(`${nameText(goal)} → ${herePath(await placeOf(goal), cwd)}\n`);
+  for (const task of tasks.slice(0, MOST_SHOWN)) {
+    process.stdout.write(`${nameText(task)} → ${herePath(await placeOf(task), cwd)}\n`);
   }
-  const more = goals.length - MOST_GOALS_SHOWN;
-  if (more > 0) process.stdout.write(`and ${count(more, "more goal")}: alamode path TASK\n`);
+  const more = tasks.length - MOST_SHOWN;
+  if (more > 0) process.stdout.write(`and ${count(more, "more task")}: alamode path TASK\n`);
 }

@@ -1,6 +1,14 @@
 // A run as plain lines: for files, pipes and CI. Nothing is redrawn, and nothing folded.
 import type { RunEvent } from "../engine/events.ts";
-import { failureBlock, ranLine, retryLine, summaryLine, waitingLine, warningLines } from "./report.ts";
+import {
+  failureBlock,
+  ranLine,
+  retryLine,
+  summaryLine,
+  unpublishedLines,
+  waitingLine,
+  warningLines,
+} from "./report.ts";
 import { nameColumns, paintFor, type View, type ViewOptions } from "./view.ts";
 
 export function plainView({ stream, tasks, flags }: ViewOptions): View {
@@ -20,6 +28,9 @@ export function plainView({ stream, tasks, flags }: ViewOptions): View {
         if (told.retryInMs !== undefined) print([retryLine(told.task, told.failure, told.retryInMs, paint)]);
         else print(failureBlock(told.task, told.failure, flags, paint));
         return;
+      case "task.unpublished":
+        print(unpublishedLines(told, paint));
+        return;
       case "warning":
         print(warningLines(told, paint));
         return;
@@ -31,6 +42,7 @@ export function plainView({ stream, tasks, flags }: ViewOptions): View {
       case "task.reused":
       case "task.same":
       case "task.expanded":
+      case "task.published":
       case "task.notStarted":
         return;
       default:

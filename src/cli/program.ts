@@ -115,6 +115,13 @@ command("get", "copy a task's output to where you want it", () =>
   .option("--json", "print JSON")
   .addHelpText("after", example("alamode get collage collage.png"));
 
+command("publish", "put results where the option publish says, and run nothing", () =>
+  import("./commands/publish.ts").then((m) => m.publishCommand),
+)
+  .argument("[tasks...]", "task names or patterns; all that say where, if none")
+  .option("--json", "print JSON, one object a line")
+  .addHelpText("after", example("alamode publish", "alamode publish report"));
+
 command("show", "tell all about an output or a run", () =>
   import("./commands/show.ts").then((m) => m.showCommand),
 )

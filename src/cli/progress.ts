@@ -96,6 +96,8 @@ export function apply(progress: Progress, event: RunEvent, now: number): void {
       progress.notStarted++;
       progress.ended++;
       return;
+    case "task.published":
+    case "task.unpublished":
     case "warning":
     case "run.finished":
       return;

@@ -2,7 +2,7 @@
 import { stripVTControlCharacters } from "node:util";
 import type { RunEvent, TaskFailure } from "../engine/events.ts";
 import type { RunCounts } from "../record/types.ts";
-import { count, duration, indent, nameText, oneLine, pad, roughly, shellWord } from "./format.ts";
+import { count, duration, herePath, indent, nameText, oneLine, pad, roughly, shellWord } from "./format.ts";
 import { type Progress, restMs, reused, toGo } from "./progress.ts";
 
 /** Colours for one stream; each returns its text unchanged where there are none. */
@@ -59,6 +59,16 @@ export function retryLine(task: string, failure: TaskFailure, retryInMs: number,
   const when = retryInMs < 1000 ? "now" : `in ${duration(retryInMs)}`;
   const tries = `(attempt ${failure.attempt} of ${failure.attempts})`;
   return `${paint.warn("↻")} ${nameText(task)} ${whatHappened(failure)} after ${duration(failure.durationMs)} ${tries}; again ${when}`;
+}
+
+/** `✗ report is made, but not published at results/report.html: a link to /data lies there, and was left as it is` */
+export function unpublishedLines(
+  event: Extract<RunEvent, { event: "task.unpublished" }>,
+  paint: Paint,
+): string[] {
+  const path = herePath(event.path, process.cwd());
+  const head = `${paint.bad("✗")} ${nameText(event.task)} is made, but not published at ${path}: ${oneLine(event.message)}`;
+  return event.hint === undefined ? [head] : [head, indent(event.hint, 2)];
 }
 
 /** In the message may be what others wrote: names, command lines of processes. */

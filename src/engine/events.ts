@@ -92,6 +92,23 @@ export type RunEvent =
       readonly output: OutputId;
       readonly because?: string;
     }
+  /** People find its output at `path` (absolute) now; `changed`: something else, or nothing, lay there before. */
+  | {
+      readonly event: "task.published";
+      readonly task: string;
+      readonly output: OutputId;
+      readonly path: string;
+      readonly changed: boolean;
+    }
+  /** It is made, and could not be put where its option `publish` says. */
+  | {
+      readonly event: "task.unpublished";
+      readonly task: string;
+      readonly output: OutputId;
+      readonly path: string;
+      readonly message: string;
+      readonly hint?: string;
+    }
   | {
       readonly event: "warning";
       readonly code: string;

@@ -78,6 +78,13 @@ const OPTIONS = {
     must: "a whole number",
     hint: "Write e.g. { priority: 10 }, or -10 for what may wait.",
   }),
+  /** Where in the project people find what it makes, always as it was last made. */
+  publish: option<Published | undefined>({
+    read: published,
+    otherwise: undefined,
+    must: "a path in the project, or { path, copy }",
+    hint: "Write e.g. { publish: 'results/report.html' }, 'results/{task}.csv' for many, or { path: 'results/report.html', copy: true }.",
+  }),
   /** Names, or patterns with `*`, of the caller's variables that are handed to the step. */
   pass: option<readonly string[]>({
     read: (value) => texts(typeof value === "string" ? [value] : value),
@@ -105,6 +112,12 @@ const OPTIONS = {
 
 /** What all the options of one task come to. */
 export type TaskOptions = { readonly [Name in keyof typeof OPTIONS]: (typeof OPTIONS)[Name]["otherwise"] };
+
+/** `path` may hold `{task}`, the task's name, and `{name}`, what follows its last slash. A link leads there, or a copy lies there. */
+export interface Published {
+  readonly path: string;
+  readonly copy: boolean;
+}
 
 /** What one attempt may use. */
 export interface Limits {
@@ -145,6 +158,18 @@ export class ConfiguredOptions {
         if (value !== undefined) merged[key] = both(key, merged[key], value);
     }
     return readOptions(merged, where);
+  }
+
+  /** The tasks of a plan to which this option was given, whatever its value. */
+  tasksWith(plan: Plan, key: keyof TaskOptions): string[] {
+    const all = plan.meta["options"];
+    const rules = this.#rules.filter(({ options }) => options[key] !== undefined);
+    const has = (task: string) => {
+      const own = isMap(all) ? all[task] : undefined;
+      return (isMap(own) && own[key] !== undefined) || rules.some((rule) => matches(rule, task));
+    };
+    if (rules.length === 0 && !isMap(all)) return [];
+    return Object.keys(plan.tasks).filter(has);
   }
 
   /** Patterns that match none of these names. */
@@ -208,6 +233,16 @@ function matches({ pattern, start }: Rule, name: string): boolean {
 
 function wholeNumber(value: unknown, least: number): number | undefined {
   return Number.isSafeInteger(value) && (value as number) >= least ? (value as number) : undefined;
+}
+
+function published(value: unknown): Published | undefined {
+  if (typeof value === "string") return value === "" ? undefined : { path: value, copy: false };
+  if (!isMap(value) || Object.keys(value).some((key) => key !== "path" && key !== "copy")) return undefined;
+  const { path, copy = false } = value;
+  // In a plan true is 1.
+  if (typeof path !== "string" || path === "" || ![true, false, 0, 1].includes(copy as boolean | number))
+    return undefined;
+  return { path, copy: copy === true || copy === 1 };
 }
 
 function counts(value: unknown): Readonly<Record<string, number>> | undefined {

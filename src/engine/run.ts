@@ -24,6 +24,7 @@ import { ConfiguredOptions } from "./options.ts";
 import { outputPath, outputPlace } from "./output-path.ts";
 import { tellPauses } from "./pauses.ts";
 import { perform } from "./perform.ts";
+import { Publisher } from "./publisher.ts";
 import { openSandbox, readyFor } from "./sandbox/open.ts";
 import { secretMissing } from "./secrets/references.ts";
 import { Secrets } from "./secrets/secrets.ts";
@@ -63,6 +64,8 @@ export interface RunOptions {
   readonly options?: OptionsByPattern;
   /** What this machine has for tasks; what is not said is looked up. */
   readonly resources?: Resources;
+  /** Absolute folder that the paths of the option `publish` are relative to; without it nothing is published. */
+  readonly project?: string;
   /** Limits by name, for the option `pool`. */
   readonly pools?: Pools;
   /** How deep plans may lie in plans that tasks wrote; 64 unless said. */
@@ -88,6 +91,8 @@ export interface RunResult {
   readonly tasks: number;
   readonly durationMs: number;
   readonly failures: readonly FailedTask[];
+  /** Tasks that could not be put where their option `publish` says, though they are done. */
+  readonly unpublished: number;
   /** Absolute path of a task's output. Throws `not-made`, `unknown-task`. */
   path(task: string): Promise<string>;
   /** Where people find it: an absolute path, or a URL. Throws `not-made`, `unknown-task`. */
@@ -118,7 +123,16 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
   if (options.only) for (const goal of goals) await requireInputs(goal);
   const secrets = new Secrets(callerEnv);
-  const emit = (event: RunEvent) => onEvent(secrets.maskedIn(event));
+  const tell = (event: RunEvent) => onEvent(secrets.maskedIn(event));
+  const { project } = options;
+  const publisher =
+    project === undefined
+      ? undefined
+      : new Publisher({ plan, graph, demands, configured, record, stores, project, emit: tell });
+  const emit = (event: RunEvent) => {
+    tell(event);
+    if (event.event === "task.ran" || event.event === "task.same") publisher?.done(event.output);
+  };
   const work = new Work(plan, graph, { callerEnv, configured, machine });
   work.add(decision);
   // A store that cannot be opened is told of before anything runs.
@@ -213,7 +227,9 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
       tasks += performed.more;
     }
     status = failed > 0 ? "failed" : notStarted > 0 ? "interrupted" : "done";
-    if (status === "done" && options.verified && options.goals === undefined)
+    // Of a step that is taken alone only its own.
+    if (!stop.aborted) await publisher?.finish(options.only ? goalNodes : closure(graph, goalNodes).nodes);
+    if (status === "done" && options.verified && options.goals === undefined && !publisher?.publishes)
       await keepKnownPlan(stores.main, noted.planDigest, { plan, graph, goals });
   } finally {
     await record.finishRun(noted.id, status, counts());
@@ -228,6 +244,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
     tasks,
     durationMs,
     failures,
+    unpublished: publisher?.failed ?? 0,
     path: (task) => outputPath(plan, task, { record, stores }),
     place: (task) => outputPlace(plan, task, { record, stores }),
   };

@@ -16,10 +16,10 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test, { type TestContext } from "node:test";
-import { copyOut } from "../../src/cli/copy-out.ts";
 import { LogReader } from "../../src/cli/follow.ts";
 import { CappedLog } from "../../src/engine/log.ts";
 import { changeText } from "../../src/plan/change-text.ts";
+import { copyOut } from "../../src/store/copy-out.ts";
 
 function scratch(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), "alamode-files-"));

@@ -66,8 +66,12 @@ async function moveExclusively(partial: string, to: string): Promise<void> {
   }
 }
 
-/** A folder cannot be renamed over: what lies there is put aside first, and removed once the new one stands. */
-async function replace(partial: string, to: string): Promise<void> {
+/**
+ * Puts what lies at `partial` in the place of what lies at `to`, if anything does: at once, unless one of them is a folder. A
+ * folder cannot be renamed over: what lies there is put aside first, and removed once the new one stands.
+ */
+export async function replace(partial: string, to: string): Promise<void> {
+  if (!(await isFolder(partial)) && !(await isFolder(to))) return rename(partial, to);
   const aside = `${to}.${randomBytes(6).toString("hex")}.old`;
   const old = await lies(to);
   if (old) await rename(to, aside);
@@ -78,6 +82,10 @@ async function replace(partial: string, to: string): Promise<void> {
     throw error;
   }
   if (old) await rm(aside, { recursive: true, force: true });
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return (await lies(path)) && (await lstat(path)).isDirectory();
 }
 
 async function lies(path: string): Promise<boolean> {
