@@ -72,7 +72,7 @@ export async function performCommand(
         }),
         cwd: staged.cwd,
         env,
-        log: masked?.path ?? log.path,
+        log: masked?.path ?? log.file,
         slot,
         ...limits,
       },
@@ -91,7 +91,7 @@ export function judgeCommand(
   { runnable, limits, staged, sandbox, log }: Command,
   ended: Ended,
 ): Failure | undefined {
-  const tail = lastLines(log.path, JUDGED_LINES);
+  const tail = log.kept ? lastLines(log.path, JUDGED_LINES) : [];
   const failure = explain({ ended, staged, runnable, limits, tail }) ?? missingOutput(staged, runnable);
   const { hint } = sandbox;
   if (failure === undefined || hint === undefined || ended.stoppedFor !== undefined) return failure;

@@ -1,4 +1,5 @@
 // Performs what is due in one run: opens slots and executor, lets the plan be performed, and leaves nothing behind.
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import type { PlanGraph } from "../plan/graph.ts";
 import type { Plan } from "../plan/types.ts";
@@ -21,8 +22,8 @@ import { StartQueue } from "./start-queue.ts";
 import { endStrays, type Made } from "./strays.ts";
 import type { Surroundings, Work } from "./work.ts";
 
-/** How often growing logs are looked at, to cut those past their cap. */
-const TRIM_LOGS_MS = 500;
+/** How often growing logs are looked at: to cut those past their cap, and to give those their name that have begun. */
+const TRIM_LOGS_MS = 200;
 
 export interface Performance extends Surroundings {
   readonly run: RunId;
@@ -91,6 +92,8 @@ export async function perform(performance: Performance): Promise<Performed> {
         host,
         executor,
         logs,
+        cleared: new Set(),
+        spareLogs: statSync(main.scratchDir).dev === statSync(main.logDir).dev,
         ownsStore: ownership(record),
         checks: new InputChecks(record, stores),
         started: ({ task, planTask, execution, attempt }, log) =>

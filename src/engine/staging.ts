@@ -1,7 +1,7 @@
 // What a command finds when it starts, and what it must have left when it has ended.
 
 import { hash } from "node:crypto";
-import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { inputFileName } from "../plan/input-name.ts";
@@ -11,6 +11,7 @@ import { environmentsAmong, placeLinks, withEnvironments } from "./environments.
 import { MODULE_FOLDER, stageModule } from "./module-staging.ts";
 import type { Runnable } from "./runnable.ts";
 import type { View } from "./sandbox/types.ts";
+import { placeInputs } from "./slot.ts";
 
 export interface Staged {
   readonly cwd: string;
@@ -38,7 +39,7 @@ export interface StagingRequest {
 }
 
 /**
- * Fills an empty slot. Throws `source-missing` and `source-damaged` for code that is not as planned, `bad-environment` and
+ * Fills a slot that is empty but for what was in `inputs`. Throws `source-missing` and `source-damaged` for code that is not as planned, `bad-environment` and
  * `wrong-platform` for an input that is an environment which cannot be used.
  */
 export async function stageStep({
@@ -53,8 +54,7 @@ export async function stageStep({
   const { inputs } = making;
   const cwd = join(slot, "work");
   const top = topOf(slot);
-  for (const [name, target] of Object.entries(inputs))
-    symlinkSync(target, join(cwd, "inputs", inputFileName(name)));
+  await placeInputs(slot, new Map(Object.entries(inputs).map(([name, path]) => [inputFileName(name), path])));
   for (const [file, sha256] of Object.entries(runnable.files)) {
     await copySource(store, sha256, file, join(cwd, file));
   }

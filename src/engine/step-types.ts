@@ -30,6 +30,10 @@ export interface StepContext {
   readonly path: string;
   readonly stop: AbortSignal;
   readonly kill: AbortSignal;
+  /** Slots that the step before left as `clearSlot` would. */
+  readonly cleared: Set<string>;
+  /** Whether a log may begin as a file in its slot: both are on one file system. */
+  readonly spareLogs: boolean;
   /** Logs that are growing: whoever trims them looks here. */
   readonly logs: Set<CappedLog>;
   /** Told when the command is about to start; `log` is the absolute path of its growing log. */

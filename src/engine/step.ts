@@ -92,7 +92,11 @@ class Step {
     this.#token = token;
     this.#path = path;
     this.#resolvedKey = resolvedKey;
-    this.#log = new CappedLog(join(context.stores.main.logDir, `${request.execution}.log`));
+    const { slot, options, execution } = request;
+    // With secrets the log is not the command's own to write.
+    const own = context.spareLogs && Object.keys(options.secrets).length === 0;
+    const log = join(context.stores.main.logDir, `${execution}.log`);
+    this.#log = new CappedLog(log, undefined, own ? join(slot, "log") : undefined);
   }
 
   async take(after: Holder | undefined): Promise<StepOutcome> {
@@ -106,7 +110,7 @@ class Step {
       this.#secrets = await this.#fetchSecrets();
 
       const store = await stores.named(options.store);
-      await clearSlot(slot);
+      if (!this.#context.cleared.delete(slot)) await clearSlot(slot);
       await using making = await this.#prepare(store);
       this.#staged = true;
       const view = sandbox.view(slot);
@@ -157,7 +161,11 @@ class Step {
       const keeping = this.#keepLog();
       const success = await commitStep(this.#context, this.#request, finished).finally(() => keeping);
       // It is a success by now whatever becomes of the slot; the next step clears it too, and tells what is wrong.
-      await clearSlot(slot).catch(() => {});
+      const cleared = clearSlot(slot, { keepInputs: true });
+      await cleared.then(
+        () => this.#context.cleared.add(slot),
+        () => {},
+      );
       const stands = success.state === "current" ? undefined : await this.#standing(success.output);
       const durationMs = performance.now() - this.#startedMs;
       return { kind: "ran", success, attempt, durationMs, ...(stands ? { stands } : {}) };

@@ -40,7 +40,8 @@ const KILLS_KNOWN_MS = 1_000;
 export function openLocalExecutor(run: string, launchers = new Launchers()): Executor {
   let supervisor: Supervisor | undefined;
   let guardFifo = "";
-  const groups = new Set<number>();
+  /** Group → when it started. */
+  const groups = new Map<number, number>();
   const used = new Map<number, Resources>();
   /** Group → what is called when it uses more memory than it may. */
   const limits = new Map<number, { readonly bytes: number; exceeded(usedBytes: number): void }>();
@@ -66,18 +67,24 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
   }
 
   function sample(): void {
-    for (const [group, now] of groupUsage(groups)) {
+    // A walk through /proc takes milliseconds, and of a command that is young there is nothing to be kept.
+    const before = performance.now() - SAMPLE_MS;
+    const looked = new Set(
+      [...groups].flatMap(([group, at]) => (at < before || limits.has(group) ? group : [])),
+    );
+    if (looked.size === 0) return;
+    for (const [group, now] of groupUsage(looked)) {
       const limit = limits.get(group);
       if (limit !== undefined && now.rssBytes > limit.bytes) {
         const usedBytes = groupMemory(group);
         if (usedBytes > limit.bytes) limit.exceeded(usedBytes);
       }
-      const before = used.get(group);
+      const last = used.get(group);
       used.set(group, {
-        maxRssBytes: Math.max(before?.maxRssBytes ?? 0, now.rssBytes),
+        maxRssBytes: Math.max(last?.maxRssBytes ?? 0, now.rssBytes),
         // A child that was not waited for takes its time with it: the sum may only grow.
-        userMs: Math.max(before?.userMs ?? 0, now.userMs),
-        systemMs: Math.max(before?.systemMs ?? 0, now.systemMs),
+        userMs: Math.max(last?.userMs ?? 0, now.userMs),
+        systemMs: Math.max(last?.systemMs ?? 0, now.systemMs),
       });
     }
   }
@@ -86,7 +93,7 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
   function supervised(): Supervisor {
     if (!supervisor?.alive) {
       supervisor = startSupervisor(run, guardFifo);
-      for (const group of groups) supervisor.started(group);
+      for (const group of groups.keys()) supervisor.started(group);
     }
     return supervisor;
   }
@@ -109,7 +116,7 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
       return over({ spawnError });
     }
     const { group } = launched;
-    groups.add(group);
+    groups.set(group, performance.now());
     const stopping = stopper(group, job.timeoutMs, stop, kill);
     if (job.memoryBytes !== undefined) {
       limits.set(group, { bytes: job.memoryBytes, exceeded: (usedBytes) => stopping.exceeded(usedBytes) });
