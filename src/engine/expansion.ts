@@ -60,8 +60,7 @@ export async function readExpansion(
 async function keep(store: Store, name: string, file: string): Promise<void> {
   if (/^[0-9a-f]{64}$/.test(name)) return store.keepSource(name, file);
   // What was derived from a module: it holds a digest of its own, which a step checks.
-  if (/^[0-9a-f]{64}\.(mjs|[a-z0-9]+-[a-z0-9]+\.packages)$/.test(name))
-    return store.keepDerived(name, readFileSync(file));
+  if (/^[0-9a-f]{64}\.mjs$/.test(name)) return store.keepDerived(name, readFileSync(file));
   throw bad(
     `sources/${name} is not named by a sha256`,
     "Name each file in sources/ by the sha256 of its content.",

@@ -23,6 +23,8 @@ interface Call {
   readonly library: string;
   /** 64 hex: the module's identity. */
   readonly module: string;
+  /** The dependency that has its packages, where it has any that are not bundled. */
+  readonly packages?: string;
   /** Where the task has `expand`: URL of what writes the dag that the function returns. */
   readonly expansion?: string;
 }
@@ -63,9 +65,10 @@ Object.assign(globalThis, { require: createRequire(bundle) });
 const loaded = await import(bundle);
 const exported: unknown = loaded[call.export];
 if (typeof exported !== "function") throw new TypeError(`the export "${call.export}" is no function`);
-const running = { module: call.module, exports: Object.keys(loaded) };
-Object.assign(globalThis, { [Symbol.for("a-la-mode.running-module")]: running });
 const expansion: Expansion | undefined = call.expansion && (await import(call.expansion));
+const { [call.packages ?? ""]: packages, ...tasks } = expansion?.inputTasks(process.env["INPUT_IDS"]!) ?? {};
+const running = { module: call.module, exports: Object.keys(loaded), ...(call.packages ? { packages } : {}) };
+Object.assign(globalThis, { [Symbol.for("a-la-mode.running-module")]: running });
 const returned: unknown = await exported({
   inputs: mapOf(call.inputs.map(([name, file]) => [name, join(process.env["INPUTS"]!, file)])),
   output: process.env["OUTPUT"],
@@ -74,7 +77,7 @@ const returned: unknown = await exported({
   get signal() {
     return stopSignal();
   },
-  tasks: expansion?.inputTasks(process.env["INPUT_IDS"]!) ?? {},
+  tasks,
 });
 if (expansion !== undefined) await expansion.writeExpansion(returned, process.env["OUTPUT"]!);
 else if (typeof returned === "object" && returned !== null && Symbol.for("a-la-mode.dag") in returned)

@@ -1,22 +1,12 @@
 // A step that is a function: its bundle, checked against what was kept, the program that calls it, and what it is given.
-import {
-  chmodSync,
-  constants,
-  copyFileSync,
-  existsSync,
-  mkdirSync,
-  readFileSync,
-  writeFileSync,
-} from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, extname, join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { decode } from "../bencode/decode.ts";
 import { AlamodeError } from "../errors.ts";
 import { type ParsedJson, parseJson } from "../plan/json-parse.ts";
-import { bundleName, type PackageFiles, packagesName } from "../plan/module-keep.ts";
+import { bundleName, PACKAGES } from "../plan/module-keep.ts";
 import { unsealed } from "../plan/sealed.ts";
-import { digestOf } from "../plan/sources.ts";
 import type { Store } from "../store/types.ts";
 
 /** A function that a spec names. */
@@ -73,13 +63,14 @@ export async function stageModule(
   const given = {
     export: call.export,
     args: transported(parseJson(call.args)),
-    inputs: [...inputs],
+    inputs: [...inputs].filter(([name]) => external.length === 0 || name !== PACKAGES),
     library: libraryUrl("index"),
     module: call.module,
+    ...(external.length === 0 ? {} : { packages: PACKAGES }),
     ...(call.expand ? { expansion: libraryUrl("plan/write-expansion") } : {}),
   };
   writeFileSync(join(folder, "call.json"), JSON.stringify(given));
-  if (external.length > 0) await stagePackages(store, call.module, external, folder);
+  if (external.length > 0) linkPackages(external, inputs, folder);
 }
 
 function libraryUrl(file: string): string {
@@ -106,40 +97,23 @@ async function bundleOf(
   return { bytes, external: kept.note["external"] as readonly string[] };
 }
 
-/** Copies the packages that are no part of the bundle to where Node looks for them first. */
-async function stagePackages(
-  store: Store,
-  module: string,
+/** Puts the packages that are no part of the bundle where Node looks for them first. */
+function linkPackages(
   external: readonly string[],
+  inputs: ReadonlyMap<string, string>,
   folder: string,
-): Promise<void> {
-  const list = await store.derived(packagesName(module));
-  if (list === undefined) {
+): void {
+  const installed = inputs.get(PACKAGES);
+  if (installed === undefined) {
     throw new AlamodeError(
       "packages-missing",
-      `packages that cannot be part of a bundle are not kept for this system (${process.platform}-${process.arch}): ${external.join(", ")}`,
-      { hint: "Plan it again on such a system, where they are installed, with the same --store." },
+      `packages that cannot be part of a bundle are not among its inputs: ${external.join(", ")}`,
+      {
+        hint: `Depend on a task that installs them, under the name ${PACKAGES}: module() does so itself, and nodeEnv() makes others.`,
+      },
     );
   }
-  const kept = unsealed(readFileSync(list));
-  if (kept === undefined) throw damaged(`the list of packages of module ${module.slice(0, 8)}`, list);
-  for (const [path, { sha256, executable }] of Object.entries(
-    decode(kept.content) as unknown as PackageFiles,
-  )) {
-    const from = await store.source(sha256);
-    if (from === undefined) {
-      throw new AlamodeError("source-missing", `file ${path} of a package is not among the store's sources`, {
-        facts: { sha256, list },
-        hint: "Remove that list and plan again where the packages are installed.",
-      });
-    }
-    const to = join(folder, path);
-    if (!existsSync(dirname(to))) mkdirSync(dirname(to), { recursive: true, mode: 0o755 });
-    copyFileSync(from, to, constants.COPYFILE_FICLONE);
-    chmodSync(to, executable ? 0o755 : 0o644);
-    // The copy is hashed, so that what runs is what was checked.
-    if (digestOf(to) !== sha256) throw damaged(`the kept copy of ${path}`, from);
-  }
+  symlinkSync(join("../inputs", installed, "node_modules"), join(folder, "node_modules"));
 }
 
 /** Maps as lists of pairs: Node's own parser, which the step has, gives wrong keys where one is escaped. */

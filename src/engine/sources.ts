@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import type { ReadSource } from "../plan/module-changes.ts";
 import { keepModule } from "../plan/module-keep.ts";
-import { sourceFile } from "../plan/sources.ts";
+import { knownSource } from "../plan/sources.ts";
 import type { Store } from "../store/types.ts";
 import type { Runnable } from "./runnable.ts";
 
@@ -23,7 +23,7 @@ export async function keepSources(
     for (const sha256 of Object.values(files)) {
       if (kept.has(sha256)) continue;
       kept.add(sha256);
-      const file = sourceFile(sha256);
+      const file = knownSource(sha256);
       if (file !== undefined) await store.keepSource(sha256, file);
     }
   }

@@ -2,6 +2,7 @@
 import { isPlainObject } from "../bencode/encode.ts";
 import type { Bmap } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
+import { withCompanions } from "./companion.ts";
 import { bencodeDag, encodeDag } from "./encode.ts";
 import { refuseReserved } from "./reserved.ts";
 import { saveDag } from "./save.ts";
@@ -20,7 +21,8 @@ export interface DagContent {
 }
 
 class DagMethods {
-  readonly [DAG]: { readonly meta: Bmap; readonly tasks: Map<string, Task> };
+  /** `tasks` has what comes along with the specs, too: each look at it walks all tasks. */
+  readonly [DAG]: DagContent & { readonly described: Map<string, Task> };
   /** What the pipeline wants that changes no result. Live, as specs are. */
   meta: { -readonly [key in keyof Bmap]: Bmap[key] };
   /** Every task by its name. An unknown name throws `unknown-task`, listing near ones. */
@@ -35,7 +37,10 @@ class DagMethods {
       get meta() {
         return dag.meta;
       },
-      tasks,
+      get tasks() {
+        return withCompanions(tasks);
+      },
+      described: tasks,
     };
     // biome-ignore lint/correctness/noConstructorReturn: `dag.blur` is the task, wherever no method has that name.
     return new Proxy(this, {
@@ -49,7 +54,7 @@ class DagMethods {
    * Throws `duplicate-task`, `reserved-key` (`inputs`, `output`), `bad-name`, `not-encodable`.
    */
   task(name: string, spec: Spec, options?: Options): Task {
-    const { tasks } = this[DAG];
+    const tasks = this[DAG].described;
     if (typeof name !== "string" || !name.isWellFormed()) {
       throw new AlamodeError(
         "bad-name",

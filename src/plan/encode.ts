@@ -39,10 +39,11 @@ export function outputsOf(dag: DagContent): Map<Task, OutputId> {
 
 /** The bytes of the dag's plan file, in pieces of about a MiB, so that a huge plan need not be held. */
 export function* dagChunks(dag: DagContent): Generator<Uint8Array> {
+  const { tasks: described } = dag;
   const outputs = outputsOf(dag);
   function* entries(): Generator<[string, Bmap]> {
-    for (const name of sortUtf8([...dag.tasks.keys()])) {
-      const task = dag.tasks.get(name)!;
+    for (const name of sortUtf8([...described.keys()])) {
+      const task = described.get(name)!;
       yield [name, { ...task.spec, inputs: inputsOf(task, outputs), output: outputs.get(task)! }];
     }
   }
@@ -55,10 +56,11 @@ export function bencodeDag(dag: DagContent): Uint8Array {
 
 /** What loading the dag's plan file would give. */
 export function encodeDag(dag: DagContent): Plan {
+  const { tasks: described } = dag;
   const outputs = outputsOf(dag);
   const tasks: Record<string, PlanTask> = Object.create(null);
-  for (const name of sortUtf8([...dag.tasks.keys()])) {
-    const task = dag.tasks.get(name)!;
+  for (const name of sortUtf8([...described.keys()])) {
+    const task = described.get(name)!;
     const whole = { ...task.spec, inputs: inputsOf(task, outputs), output: outputs.get(task)! };
     tasks[name] = normalForm(whole) as PlanTask;
   }

@@ -40,9 +40,27 @@ export function environmentTask(
   files: ReadonlyMap<string, string>,
   { program, command, pass }: { program: string; command: readonly string[]; pass: readonly string[] },
 ): EnvironmentSpec {
-  const digests = digestMap(new Map([...files, [program, join(import.meta.dirname, program)]]));
-  rememberOptions(digests, { pass: [...NETWORK, ...pass] });
-  return { command, files: digests, network: 1, produces: ["alamode-env.json"] };
+  return environmentOf(digestMap(new Map([...files, [program, placeOf(program)]])), { command, pass });
+}
+
+/** The same of files whose digests are known, but for the program's: name in the working directory → sha256. */
+export function environmentWith(
+  files: Readonly<Record<string, string>>,
+  { program, command, pass }: { program: string; command: readonly string[]; pass: readonly string[] },
+): EnvironmentSpec {
+  return environmentOf({ ...files, ...digestMap(new Map([[program, placeOf(program)]])) }, { command, pass });
+}
+
+function environmentOf(
+  files: Readonly<Record<string, string>>,
+  { command, pass }: { command: readonly string[]; pass: readonly string[] },
+): EnvironmentSpec {
+  rememberOptions(files, { pass: [...NETWORK, ...pass] });
+  return { command, files, network: 1, produces: ["alamode-env.json"] };
+}
+
+function placeOf(program: string): string {
+  return join(import.meta.dirname, program);
 }
 
 /** Absolute path of a file that must be there. Throws `no-source`. */

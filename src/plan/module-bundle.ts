@@ -19,6 +19,8 @@ export interface Bundle {
   readonly code: string;
   /** Absolute path of every file it can reach → what that file imports. */
   readonly files: ReadonlyMap<string, readonly Import[]>;
+  /** Those of them that are part of the code. */
+  readonly bundled: ReadonlySet<string>;
   /** Folders of the packages that cannot be part of a bundle, and are left to Node. */
   readonly external: readonly string[];
   /** Names of the module's exports. */
@@ -103,6 +105,7 @@ export function bundle(entry: string, root: string, tsconfig: Tsconfig, packages
   return {
     code,
     files,
+    bundled: new Set(filesOf(metafile, root).keys()),
     external: [...broken].flatMap(([name, folder]) => (imported.has(name) ? [folder] : [])),
     exports: output?.exports ?? [],
   };

@@ -6,7 +6,7 @@ import { dirname, extname, join, relative, resolve, sep } from "node:path";
 import { encode } from "../bencode/encode.ts";
 import { sortUtf8 } from "../bencode/order.ts";
 import type { Bmap } from "../bencode/types.ts";
-import type { Import } from "./module-bundle.ts";
+import type { Bundle } from "./module-bundle.ts";
 import type { Installed, Packages } from "./module-packages.ts";
 import type { Tsconfig } from "./module-tsconfig.ts";
 
@@ -22,16 +22,16 @@ export interface Identity {
 const CODE = [".js", ".mjs", ".cjs", ".ts", ".mts", ".cts", ".jsx", ".tsx", ".json"];
 
 /**
- * The identity of the module `entry` (absolute), given all files it can reach and what they import. `root` is the folder of
- * its package. Throws `not-as-locked`.
+ * The identity of the module `entry` (absolute), given all files it can reach, what they import, and what of it is bundled. `root` is the folder of
+ * its package. `starts`: folders of the packages that are to be installed. Throws `not-as-locked`.
  */
 export function identify(
   entry: string,
   root: string,
-  files: ReadonlyMap<string, readonly Import[]>,
+  { files, bundled, external }: Pick<Bundle, "files" | "bundled" | "external">,
   { emit }: Tsconfig,
   packages: Packages,
-): Identity {
+): Identity & { readonly starts: readonly string[] } {
   const ownFolder = packages.installed(entry)?.folder;
   const installed = (file: string): Installed | undefined => {
     const found = packages.installed(file);
@@ -75,16 +75,41 @@ export function identify(
     }
     if (Object.keys(led).length > 0) imports[keyOf(file)] = led;
   }
+  // Of packages that are left out nothing that is installed here is run: what is locked says what they are.
+  const parts = new Set([...bundled].map((file) => packages.installed(file)?.folder));
+  const inBundle = [...reached.values()].filter(({ from }) => parts.has(from.folder));
   const encoded = encode({
     format: 1,
     entry: keyOf(entry),
     sources,
     imports,
     esm: sortUtf8([...esm]),
-    packages: packageMap(imported.values(), reached.values(), packages),
+    packages: packageMap(imported.values(), inBundle, packages),
     tsconfig: emit,
   });
-  return { module: digest(encoded), encoded, sources: contents };
+  return {
+    module: digest(encoded),
+    encoded,
+    sources: contents,
+    starts: leadingTo(external, [...imported.values()], packages),
+  };
+}
+
+/**
+ * Folders of the packages, imported by the author's files, that need one which is left out. These and not the ones left out are
+ * what is installed: which those are may differ by system.
+ */
+function leadingTo(
+  external: readonly string[],
+  imported: readonly Installed[],
+  packages: Packages,
+): readonly string[] {
+  const out = new Set(external);
+  if (out.size === 0) return [];
+  const leading = imported.filter(
+    (from) => out.has(from.folder) || packages.closure(from)?.some(({ folder }) => out.has(folder)),
+  );
+  return leading.length === 0 ? external : leading.map(({ folder }) => folder);
 }
 
 /**

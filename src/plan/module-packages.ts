@@ -32,6 +32,16 @@ export interface Locked {
   readonly integrity: string | undefined;
   /** Absolute folder in which it is, or would be if it was made for this system. */
   readonly folder: string;
+  /** All that the lock file says of it. */
+  readonly entry: Readonly<Record<string, unknown>>;
+}
+
+/** What there is to be installed. */
+export interface ToInstall {
+  /** Path from `node_modules/` on → package. */
+  readonly entries: ReadonlyMap<string, Locked>;
+  /** What the project's package.json has of that name, by which its lock file was written. */
+  readonly overrides: unknown;
 }
 
 interface LockEntry {
@@ -100,7 +110,7 @@ export class Packages {
       const name = entry.name ?? path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length);
       const folder = join(root, path);
       this.#refuseOther(name, version, folder);
-      found.set(path, { name, version, integrity, folder });
+      found.set(path, { name, version, integrity, folder, entry: { ...entry } });
       for (const dependency of Object.keys({
         ...entry.dependencies,
         ...entry.optionalDependencies,
@@ -114,30 +124,34 @@ export class Packages {
   }
 
   /**
-   * Where to put packages that are loaded as they are, and all they depend on: path from `node_modules/` on → absolute
-   * folder, also of those that are not installed here. Undefined where no npm lock file tells. Throws `package-clash`.
+   * Packages (absolute folders) and all they depend on, also what is not installed here because it was made for another system.
+   * Undefined where no npm lock file tells. Throws `package-clash`.
    */
-  foldersOf(starts: readonly string[]): Map<string, string> | undefined {
-    const folders = new Map<string, string>();
+  lockedOf(starts: readonly string[]): ToInstall | undefined {
+    const entries = new Map<string, Locked>();
+    let overrides: unknown;
     for (const start of starts) {
       const closure = this.closure(this.installed(join(start, "package.json"))!);
       if (closure === undefined) return undefined;
-      for (const { name, folder } of closure) {
+      overrides ??= this.#manifest(start.slice(0, start.indexOf(MODULES)))["overrides"];
+      for (const locked of closure) {
+        const { name, version, folder } = locked;
         const path = folder.slice(folder.indexOf(MODULES) + 1).replaceAll(sep, "/");
-        if ((folders.get(path) ?? folder) !== folder) {
+        const other = entries.get(path);
+        if (other !== undefined && other.version !== version) {
           throw new AlamodeError(
             "package-clash",
             `two versions of package "${name}" would have to lie at ${path}.`,
             {
-              facts: { one: folders.get(path)!, other: folder },
+              facts: { one: other.folder, other: folder },
               hint: "Depend on one version of it in the whole workspace.",
             },
           );
         }
-        folders.set(path, folder);
+        entries.set(path, locked);
       }
     }
-    return folders;
+    return { entries, overrides };
   }
 
   #refuseOther(name: string, locked: string, folder: string): void {

@@ -5,11 +5,15 @@ import { dirname, resolve } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { type Json, json } from "./json.ts";
 import { bundle } from "./module-bundle.ts";
+import { packagesTask } from "./module-env.ts";
 import { type Identity, identify } from "./module-identity.ts";
+import { PACKAGES } from "./module-keep.ts";
 import { Packages } from "./module-packages.ts";
 import { tsconfigOf } from "./module-tsconfig.ts";
 import { nearNames } from "./near.ts";
+import { withNeeds } from "./needs.ts";
 import { sourceBase } from "./sources.ts";
+import type { Task } from "./task.ts";
 import type { ArgsOf, TaskFunction } from "./task-function.ts";
 
 export interface ModuleOptions<Args = Json> {
@@ -19,6 +23,11 @@ export interface ModuleOptions<Args = Json> {
   readonly args?: Args;
   /** Where the path starts, e.g. `import.meta.dirname`; by default the pipeline's folder. */
   readonly from?: string;
+  /**
+   * Of packages that cannot be bundled, as `uname` says it: `linux-x86_64`. Makes their installation one of its own for each
+   * platform, where several share a store.
+   */
+  readonly platform?: string;
 }
 
 /** The part of a spec that says which function a task is. */
@@ -36,15 +45,13 @@ export interface ModuleCode extends Identity {
   readonly bundle: string;
   /** Absolute folders of the packages that are no part of the bundle. */
   readonly external: readonly string[];
-  /** Relative path → absolute folder of those and all they depend on; undefined where no lock file tells. */
-  readonly folders: ReadonlyMap<string, string> | undefined;
-  /** Whether the files of those packages that were read are as they were then: they are copied later. */
-  packagesAreSame(): boolean;
 }
 
 interface Seen {
   readonly code: ModuleCode;
   readonly exports: readonly string[];
+  /** The task that installs the packages that are no part of the bundle; undefined where there are none. */
+  packages(platform: string | undefined): Task | undefined;
   /** Every file that was looked at → what its stat said. */
   readonly stamps: ReadonlyMap<string, string>;
 }
@@ -53,6 +60,8 @@ interface Seen {
 interface Running {
   readonly module: string;
   readonly exports: readonly string[];
+  /** The packages that it has. */
+  readonly packages?: Task;
 }
 
 /** A file changed so shortly before it was read might be changed once more without its times telling. */
@@ -70,7 +79,8 @@ const seen = new Map<string, Seen>();
  * The spec of a task that is a function: `dag.task("collage", module("./collage.ts", { export: "collage", args: { width: 1600 } }))`.
  * Other keys may be added by spreading it. To have the args checked: `module<typeof import("./collage.ts").collage>(…)`.
  * Without a path it is, in a function that returns a dag, the module which that function is of: nothing is read or bundled.
- * Throws `no-module`, `no-such-export`, `module-broken`, `module-computed-import`, `not-encodable` (args), `not-as-locked`.
+ * Throws `no-module`, `no-such-export`, `module-broken`, `module-computed-import`, `not-encodable` (args), `not-as-locked`,
+ * `packages-not-locked`.
  */
 export function module<Function extends TaskFunction<never> = TaskFunction>(
   path: string,
@@ -83,16 +93,23 @@ export function module<Function extends TaskFunction<never>>(
   given: string | ModuleOptions<ArgsOf<Function>>,
   more: ModuleOptions<ArgsOf<Function>> = {},
 ): ModuleSpec {
-  const { export: name = "default", args = {}, from = "." } = typeof given === "string" ? more : given;
+  const {
+    export: name = "default",
+    args = {},
+    from = ".",
+    platform,
+  } = typeof given === "string" ? more : given;
   const called = typeof given === "string" ? `module("${given}")` : `module({ export: "${name}" })`;
-  const { module, exports } = typeof given === "string" ? described(given, from) : running(called);
+  const { module, exports, packages } =
+    typeof given === "string" ? described(given, from, platform) : running(called);
   if (!exports.includes(name)) {
     const [meant] = nearNames(name, exports);
     throw new AlamodeError("no-such-export", `${called}: it has no export "${name}".`, {
       hint: meant === undefined ? `It exports ${exports.join(", ") || "nothing"}.` : `Is "${meant}" meant?`,
     });
   }
-  return { module, export: name, args: json(args as Json) };
+  const spec = { module, export: name, args: json(args as Json) };
+  return packages === undefined ? spec : withNeeds(spec, new Map([[PACKAGES, packages]]));
 }
 
 function running(called: string): Running {
@@ -103,15 +120,16 @@ function running(called: string): Running {
   });
 }
 
-function described(path: string, from: string): Running {
+function described(path: string, from: string, platform: string | undefined): Running {
   const file = resolve(sourceBase(), from, path);
   if (!statSync(file, { throwIfNoEntry: false })?.isFile()) {
     throw new AlamodeError("no-module", `module("${path}"): there is no file ${file}.`, {
       hint: "Check the path, or say where it starts: module('…', { from: import.meta.dirname }).",
     });
   }
-  const { code, exports } = look(realpathSync(file));
-  return { module: code.module, exports };
+  const { code, exports, ...found } = look(realpathSync(file));
+  const packages = found.packages(platform);
+  return { module: code.module, exports, ...(packages === undefined ? {} : { packages }) };
 }
 
 /** The code that a digest stands for, if it was described in this process. */
@@ -158,14 +176,16 @@ function readOnce(file: string): Seen {
   const packages = new Packages();
   const root = packages.own(file)?.folder ?? dirname(file);
   const tsconfig = tsconfigOf(dirname(file));
-  const { code, files, external, exports } = bundle(file, root, tsconfig, packages);
-  const identity = identify(file, root, files, tsconfig, packages);
-  const folders = packages.foldersOf(external);
+  const { code, files, bundled, external, exports } = bundle(file, root, tsconfig, packages);
+  const { starts, ...identity } = identify(file, root, { files, bundled, external }, tsconfig, packages);
   const looked = [...files.keys(), ...tsconfig.files, ...packages.files];
   const stamps = new Map(looked.map((path) => [path, stampOf(path)]));
-  const ofPackages = [...stamps].filter(([path]) => packages.installed(path) !== undefined);
-  const packagesAreSame = () => ofPackages.every(([path, stamp]) => stampOf(path) === stamp);
-  return { code: { ...identity, bundle: code, external, folders, packagesAreSame }, exports, stamps };
+  return {
+    code: { ...identity, bundle: code, external },
+    exports,
+    packages: (platform) => (starts.length === 0 ? undefined : packagesTask(starts, packages, platform)),
+    stamps,
+  };
 }
 
 function stampOf(path: string): string {

@@ -6,6 +6,7 @@ import {
   type EnvironmentOptions,
   type EnvironmentSpec,
   environmentTask,
+  environmentWith,
   fileOf,
   platformFlag,
 } from "./environment-task.ts";
@@ -76,8 +77,19 @@ export function nodeEnv(lockFile: string, options: NodeEnvOptions = {}): Environ
     ["package.json", manifest],
     [name, lock],
   ]);
-  const command = ["node", "install-node.cjs", ...flags];
-  return environmentTask(files, { program: "install-node.cjs", command, pass: NPM });
+  return environmentTask(files, programWith(flags));
+}
+
+/** The same for a package.json and a lock file whose digests are known, by their names. `flags`: of the installing program. */
+export function nodeEnvironment(
+  files: Readonly<Record<string, string>>,
+  flags: readonly string[],
+): EnvironmentSpec {
+  return environmentWith(files, programWith(flags));
+}
+
+function programWith(flags: readonly string[]) {
+  return { program: "install-node.cjs", command: ["node", "install-node.cjs", ...flags], pass: NPM };
 }
 
 /** Packages that are folders of the author's are in no registry; and what is in them would be in no ID. */

@@ -17,14 +17,14 @@ export interface FilesOptions {
 /** Of one digest that specs name. */
 export interface SourceFile {
   readonly sha256: string;
-  /** Where it was read from in this process; undefined for plans that were loaded. */
-  readonly file: string | undefined;
+  /** Where it was read from in this process, or the content itself; undefined for plans that were loaded. */
+  readonly file: string | Uint8Array | undefined;
 }
 
 // Global, because the pipeline may have loaded another copy of this package than whoever loads the pipeline.
 const SOURCES = Symbol.for("a-la-mode.sources");
 const BASE = Symbol.for("a-la-mode.base");
-type Global = { [SOURCES]?: Map<string, string>; [BASE]?: string };
+type Global = { [SOURCES]?: Map<string, string | Uint8Array>; [BASE]?: string };
 
 /** Says where the paths of `files` start from now on: in the folder of the pipeline that is about to be loaded. */
 export function setSourceBase(folder: string): void {
@@ -80,12 +80,23 @@ export function cachedDigests(files: readonly string[]): string[] {
 
 /** The file whose content `files` read under this digest in this process. It may have changed since. */
 export function sourceFile(sha256: string): string | undefined {
+  const known = knownSources().get(sha256);
+  return typeof known === "string" ? known : undefined;
+}
+
+/** That file; or the content itself, where it never was in one. */
+export function knownSource(sha256: string): string | Uint8Array | undefined {
   return knownSources().get(sha256);
 }
 
 /** Says that a file has the content of that digest. */
 export function rememberSource(sha256: string, file: string): void {
   knownSources().set(sha256, file);
+}
+
+/** Says what the content of that digest is. */
+export function rememberContent(sha256: string, content: Uint8Array): void {
+  knownSources().set(sha256, content);
 }
 
 /** Every digest that the `files` and `source` of the plan's specs name, once each. */
@@ -102,15 +113,15 @@ export function sourcesIn(specs: Iterable<Spec>): SourceFile[] {
       const digests: Iterable<unknown> = map instanceof Map ? map.values() : Object.values(map);
       for (const sha256 of digests) {
         if (typeof sha256 !== "string" || !/^[0-9a-f]{64}$/.test(sha256) || found.has(sha256)) continue;
-        found.set(sha256, { sha256, file: sourceFile(sha256) });
+        found.set(sha256, { sha256, file: knownSource(sha256) });
       }
     }
   }
   return [...found.values()];
 }
 
-function knownSources(): Map<string, string> {
-  const known = (globalThis as Global)[SOURCES] ?? new Map<string, string>();
+function knownSources(): Map<string, string | Uint8Array> {
+  const known = (globalThis as Global)[SOURCES] ?? new Map<string, string | Uint8Array>();
   (globalThis as Global)[SOURCES] = known;
   return known;
 }
