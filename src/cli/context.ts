@@ -32,12 +32,15 @@ export interface SandboxOptions extends CommonOptions {
   readonly sandbox?: string;
 }
 
-/** The sandbox that was asked for, else the project's. */
+/** The sandbox that was asked for, and the project's for tasks of which nothing else is said. */
 export function sandboxOf(
-  context: Context,
-  { sandbox = context.settings.sandbox }: SandboxOptions,
-): { sandbox?: string } {
-  return sandbox === undefined ? {} : { sandbox };
+  { settings: { sandbox: usualSandbox } }: Context,
+  { sandbox }: SandboxOptions,
+): { sandbox?: string; usualSandbox?: string } {
+  return {
+    ...(sandbox === undefined ? {} : { sandbox }),
+    ...(usualSandbox === undefined ? {} : { usualSandbox }),
+  };
 }
 
 /** What the project's configuration says of tasks and of this machine, as the engine takes it. */

@@ -5,12 +5,12 @@ import type { OutputId, Plan, PlanTask } from "../plan/types.ts";
 import { containerIsolation, DATA, isolationOver } from "../record/isolation.ts";
 import type { Isolation, RecordDb } from "../record/types.ts";
 import { plannedDigest } from "./images.ts";
-import type { SandboxKind } from "./sandbox/types.ts";
+import type { PlanSandboxes } from "./sandbox/sandboxes.ts";
 
 export class Demands {
   readonly #plan: Plan;
   readonly #graph: PlanGraph;
-  readonly #kind: SandboxKind;
+  readonly #sandboxes: PlanSandboxes;
   readonly #external: ReadonlyMap<OutputId, Isolation>;
   #demanded: Isolation[] | undefined;
 
@@ -18,26 +18,26 @@ export class Demands {
   constructor(
     plan: Plan,
     graph: PlanGraph,
-    kind: SandboxKind,
+    sandboxes: PlanSandboxes,
     external: ReadonlyMap<OutputId, Isolation> = new Map(),
   ) {
     this.#plan = plan;
     this.#graph = graph;
-    this.#kind = kind;
+    this.#sandboxes = sandboxes;
     this.#external = external;
   }
 
   /** What the task's command is shut in. A container whose image is not known here has a name that nothing has. */
   own(task: PlanTask): Isolation {
     if (task["source"] !== undefined) return DATA;
-    return this.#kind === "container"
-      ? containerIsolation(plannedDigest(this.#plan, task) ?? "unknown")
-      : this.#kind;
+    const { kind } = this.#sandboxes.of(task);
+    return kind === "container" ? containerIsolation(plannedDigest(this.#plan, task) ?? "unknown") : kind;
   }
 
   /** What a success of the output must have, at least. */
   of(output: OutputId): Isolation {
-    if (this.#kind !== "container") return this.#kind; // one for all
+    const { one } = this.#sandboxes;
+    if (one !== undefined && one !== "container") return one; // what each has, all above it have
     this.#demanded ??= this.#all();
     return this.#demanded[this.#graph.node(output)!] ?? "container";
   }
@@ -60,11 +60,12 @@ export class Demands {
 export async function demandsOf(
   plan: Plan,
   graph: PlanGraph,
-  kind: SandboxKind,
+  sandboxes: PlanSandboxes,
   record: RecordDb,
 ): Promise<Demands> {
-  if (kind !== "container") return new Demands(plan, graph, kind);
+  if (sandboxes.one !== undefined && sandboxes.one !== "container")
+    return new Demands(plan, graph, sandboxes);
   const found = await record.successes(graph.external.map(({ output }) => output));
   const external = new Map([...found].map(([output, { isolation }]) => [output, isolation]));
-  return new Demands(plan, graph, kind, external);
+  return new Demands(plan, graph, sandboxes, external);
 }

@@ -10,6 +10,7 @@ import type { OutputId, Plan } from "../plan/types.ts";
 import type { Store } from "../store/types.ts";
 import { version } from "../version.ts";
 import { closure } from "./closure.ts";
+import { ConfiguredOptions } from "./options.ts";
 
 export interface KnownPlan {
   /** `meta.name`; "" where it has none. */
@@ -38,7 +39,7 @@ export async function knownPlan(store: Store, planDigest: string): Promise<Known
 
 /**
  * Keeps it, for a plan whose IDs are known to be right. Not for one that there is more to say of at each run: whose specs are
- * warned of, or that names images, which may mean others by now.
+ * warned of, or that names images, which may mean others by now, or sandboxes of some tasks.
  */
 export async function keepKnownPlan(
   store: Store,
@@ -48,6 +49,7 @@ export async function keepKnownPlan(
   if ((await store.derived(nameOf(planDigest))) !== undefined) return;
   if (Object.values(plan.tasks).some(({ image }) => image !== undefined)) return;
   if (planWarnings(plan).length > 0) return;
+  if (new ConfiguredOptions().tasksWith(plan, "sandbox").length > 0) return;
   const nodes = [...new Set(goals.map((goal) => graph.nodeOf(goal)))];
   const { name } = plan.meta;
   const known = {

@@ -22,6 +22,7 @@ import { resolvedKeyOf } from "./resolved-key.ts";
 import { retryInMs } from "./retry.ts";
 import type { FailedTask } from "./run.ts";
 import { readyFor } from "./sandbox/open.ts";
+import type { PlanSandboxes } from "./sandbox/sandboxes.ts";
 import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
 import { keepSources } from "./sources.ts";
 import type { StartQueue } from "./start-queue.ts";
@@ -54,6 +55,7 @@ export interface LevelRequest {
   readonly decision: Decision;
   /** What is asked of record and store, with the demands of this plan. */
   readonly source: FactSource;
+  readonly shutIn: PlanSandboxes;
   /** Nodes to run though they are done. */
   readonly force: ReadonlySet<number>;
   /** Task, with all that its name begins with → how long it took before, in milliseconds. */
@@ -111,7 +113,7 @@ class Level {
   }
 
   async #take({ node, attempt, grant, waitedFor, success }: Take): Promise<StepOutcome> {
-    const { work, force, prefix, source } = this.#request;
+    const { work, force, prefix, source, shutIn } = this.#request;
     const { context, nextExecution, committed, machine } = this.#shared;
     const { task, runnable, options, passed, place } = work.of(node);
     const { planTask, inputs } = this.#read(node, success);
@@ -136,6 +138,7 @@ class Level {
       execution: nextExecution(),
       attempt,
       slot: grant.slot,
+      sandbox: shutIn.of(planTask),
       isolation: source.demands.own(planTask),
       demanded: source.demands.of(planTask.output),
       force: forced,
@@ -209,15 +212,15 @@ class Level {
       using staged = await stores.stage(expansion, context.kill);
       const written = await readExpansion(staged.path, inner, stores.main);
       const { graph, result } = written;
-      const { kind } = context.sandbox;
-      const plan = kind === "container" ? (await pinImages(written.plan)).plan : written.plan;
+      const shutIn = await context.sandboxes.open(written.plan, graph, `${name}/`);
+      const plan = shutIn.has("container") ? (await pinImages(written.plan)).plan : written.plan;
       await record.notePlan(plan, planDigest(plan));
-      const source = { ...outer, demands: await demandsOf(plan, graph, kind, record) };
+      const source = { ...outer, demands: await demandsOf(plan, graph, shutIn, record) };
       const goal = graph.nodeOf(result);
       const decision = await decideNow(plan, graph, [goal], source, { inputsOnly: true });
       const innerWork = new Work(plan, graph, this.#shared, `${name}/`);
       innerWork.add(decision);
-      await readyFor(context.sandbox, innerWork.parsed(), source.demands);
+      await readyFor(shutIn, innerWork.parsed(), source.demands);
       await keepSources(innerWork.runnables(), stores.main);
       const { tasks } = closure(graph, [goal]);
       counts.more += tasks;
@@ -231,6 +234,7 @@ class Level {
         work: innerWork,
         decision,
         source,
+        shutIn,
         force: new Set(),
         durations: await record.durations(due),
         prefix: `${name}/`,
@@ -270,11 +274,11 @@ class Level {
   }
 
   async #again(node: number): Promise<{ due: Iterable<number>; done: Decision["done"] }> {
-    const { plan, graph, work, source } = this.#request;
+    const { plan, graph, work, source, shutIn } = this.#request;
     const more = await decideNow(plan, graph, [node], source, { inputsOnly: true });
     work.add(more);
     const added = [...more.due.keys()].map((due) => work.of(due));
-    await readyFor(this.#shared.context.sandbox, added, source.demands);
+    await readyFor(shutIn, added, source.demands);
     for (const same of more.same) {
       const success = more.done.get(same)!;
       this.#tell(same, "done", { outcome: { kind: "same", success } });

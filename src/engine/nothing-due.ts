@@ -12,7 +12,7 @@ import { openSandbox } from "./sandbox/open.ts";
 /** What the shortcut takes: a run for the plan's own goals, with nothing forced. */
 export type NothingDueOptions = Pick<
   RunOptions,
-  "record" | "store" | "pipeline" | "sandbox" | "onEvent" | "params"
+  "record" | "store" | "pipeline" | "sandbox" | "usualSandbox" | "onEvent" | "params"
 >;
 
 /**
@@ -30,7 +30,7 @@ export async function runNothingDue(
   const pipeline = known.name === "" ? (options.pipeline ?? "") : known.name;
   // After a run of another plan there is a change to be told of, and the plan itself to be noted.
   if ((await record.lastRun(pipeline))?.planDigest !== planDigest) return false;
-  const { kind } = await openSandbox(options.sandbox ?? "none"); // such a plan names no images
+  const { kind } = await openSandbox(options.sandbox ?? options.usualSandbox ?? "none"); // such a plan names no images
   const host = thisHost();
   const successes = await record.successes(known.goals.map(([, output]) => output));
   for (const [, output] of known.goals) {

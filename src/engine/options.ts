@@ -6,6 +6,7 @@ import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
 import type { Options, OptionsByPattern, Plan } from "../plan/types.ts";
 import { atAttempt, durationMs, type Quantity, quantity, sizeBytes } from "./quantities.ts";
+import { SANDBOX_KINDS, type SandboxKind } from "./sandbox/types.ts";
 import { type SecretReferences, secretReferences } from "./secrets/references.ts";
 
 interface Option<T> {
@@ -77,6 +78,13 @@ const OPTIONS = {
     otherwise: 0,
     must: "a whole number",
     hint: "Write e.g. { priority: 10 }, or -10 for what may wait.",
+  }),
+  /** How its command is shut in. */
+  sandbox: option<SandboxKind | undefined>({
+    read: (value) => SANDBOX_KINDS.find((kind) => kind === value),
+    otherwise: undefined,
+    must: `one of ${SANDBOX_KINDS.join(", ")}`,
+    hint: "Write e.g. { sandbox: 'bubblewrap' }.",
   }),
   /** Where in the project people find what it makes, always as it was last made. */
   publish: option<Published | undefined>({
@@ -160,13 +168,13 @@ export class ConfiguredOptions {
     return readOptions(merged, where);
   }
 
-  /** The tasks of a plan to which this option was given, whatever its value. */
-  tasksWith(plan: Plan, key: keyof TaskOptions): string[] {
+  /** The tasks of a plan to which this option was given, whatever its value. `prefix`: what their names begin with for patterns. */
+  tasksWith(plan: Plan, key: keyof TaskOptions, prefix = ""): string[] {
     const all = plan.meta["options"];
     const rules = this.#rules.filter(({ options }) => options[key] !== undefined);
     const has = (task: string) => {
       const own = isMap(all) ? all[task] : undefined;
-      return (isMap(own) && own[key] !== undefined) || rules.some((rule) => matches(rule, task));
+      return (isMap(own) && own[key] !== undefined) || rules.some((rule) => matches(rule, prefix + task));
     };
     if (rules.length === 0 && !isMap(all)) return [];
     return Object.keys(plan.tasks).filter(has);

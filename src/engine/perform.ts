@@ -14,7 +14,7 @@ import { performLevel, type Shared } from "./level.ts";
 import type { CappedLog } from "./log.ts";
 import { ownership } from "./ownership.ts";
 import type { FailedTask } from "./run.ts";
-import type { Sandbox } from "./sandbox/types.ts";
+import type { PlanSandboxes, Sandboxes } from "./sandbox/sandboxes.ts";
 import { sweepScratch } from "./scratch.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 import { Settler } from "./settler.ts";
@@ -36,7 +36,8 @@ export interface Performance extends Surroundings {
   /** Task → how long it took before, in milliseconds. */
   readonly durations: ReadonlyMap<string, number>;
   readonly source: FactSource;
-  readonly sandbox: Sandbox;
+  readonly sandboxes: Sandboxes;
+  readonly shutIn: PlanSandboxes;
   readonly jobs: number;
   readonly keepGoing: boolean;
   readonly path: string;
@@ -116,11 +117,13 @@ export async function perform(performance: Performance): Promise<Performed> {
   return { ran, ...counts, failures };
 }
 
-function warnOfImages({ decision, sandbox, work, emit }: Performance): void {
-  if (sandbox.kind === "container") return;
+function warnOfImages({ decision, shutIn, work, emit }: Performance): void {
+  if (shutIn.one === "container") return;
   const named = [...decision.due.keys()]
     .map((node) => work.of(node))
-    .filter(({ runnable }) => runnable.image !== undefined);
+    .filter(
+      ({ runnable, planTask }) => runnable.image !== undefined && shutIn.of(planTask).kind !== "container",
+    );
   if (named.length === 0) return;
   const shown = named.slice(0, 3).map(({ task }) => task);
   const more = named.length > shown.length ? ` and ${named.length - shown.length} more` : "";

@@ -25,7 +25,8 @@ import { outputPath, outputPlace } from "./output-path.ts";
 import { tellPauses } from "./pauses.ts";
 import { perform } from "./perform.ts";
 import { Publisher } from "./publisher.ts";
-import { openSandbox, readyFor } from "./sandbox/open.ts";
+import { readyFor } from "./sandbox/open.ts";
+import { Sandboxes } from "./sandbox/sandboxes.ts";
 import { secretMissing } from "./secrets/references.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import { keepSources, sourceReader } from "./sources.ts";
@@ -60,6 +61,8 @@ export interface RunOptions {
   readonly force?: readonly string[];
   /** How commands are shut in; by default not at all. Results made with less are not reused. */
   readonly sandbox?: string;
+  /** The same for tasks whose options say nothing of it. */
+  readonly usualSandbox?: string;
   /** What the machine's configuration says of tasks, by name or pattern: wins over what the plan says. */
   readonly options?: OptionsByPattern;
   /** What this machine has for tasks; what is not said is looked up. */
@@ -116,8 +119,9 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const graph = graphOf(plan);
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
-  const sandbox = await openSandbox(options.sandbox ?? "none");
-  const demands = await demandsOf(plan, graph, sandbox.kind, record);
+  const sandboxes = new Sandboxes(configured, options);
+  const shutIn = await sandboxes.open(plan, graph);
+  const demands = await demandsOf(plan, graph, shutIn, record);
   const source = { record, stores, host, mark: true, demands };
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
@@ -139,7 +143,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   for (const node of decision.due.keys()) await stores.named(work.of(node).options.store);
   const missing = work.missingSecrets();
   if (missing.length > 0) throw secretMissing(missing);
-  await readyFor(sandbox, work.parsed(), demands);
+  await readyFor(shutIn, work.parsed(), demands);
   await keepSources(work.runnables(), stores.main);
 
   const noted = await noteRun(plan, goals, options, host);
@@ -201,7 +205,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
         decision,
         force,
         source,
-        sandbox,
+        sandboxes,
+        shutIn,
         jobs,
         keepGoing: options.keepGoing ?? false,
         path: options.path ?? DEFAULT_PATH,

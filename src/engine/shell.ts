@@ -18,7 +18,7 @@ import { prepareMaking } from "./making.ts";
 import { ConfiguredOptions } from "./options.ts";
 import { passed } from "./pass.ts";
 import { runnableOf } from "./runnable.ts";
-import { openSandbox } from "./sandbox/open.ts";
+import { Sandboxes } from "./sandbox/sandboxes.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
@@ -49,6 +49,7 @@ export interface ShellOptions {
   readonly callerEnv?: Readonly<Record<string, string | undefined>>;
   /** As for `run`. */
   readonly sandbox?: string;
+  readonly usualSandbox?: string;
   readonly options?: OptionsByPattern;
 }
 
@@ -66,12 +67,14 @@ export async function openShell(given: Plan, task: string, options: ShellOptions
       hint: `Look at it with  alamode path ${task}`,
     });
   }
-  const { pass, secrets, store } = new ConfiguredOptions(options.options).of(plan, task);
+  const configured = new ConfiguredOptions(options.options);
+  const { pass, secrets, store } = configured.of(plan, task);
   const { env: secretEnv } = await new Secrets(callerEnv).of(secrets);
   const handed = { ...passed(pass, callerEnv), ...secretEnv };
   await keepSources([runnable], stores.main);
-  const sandbox = await openSandbox(options.sandbox ?? "none");
-  const demands = await demandsOf(plan, graph, sandbox.kind, record);
+  const shutIn = await new Sandboxes(configured, options).open(plan, graph);
+  const sandbox = shutIn.of(planTask);
+  const demands = await demandsOf(plan, graph, shutIn, record);
   const isolation = demands.own(planTask);
   await sandbox.ready({ isolation, image: runnable.image });
   const source = { record, stores, host: thisHost(), mark: false, demands };

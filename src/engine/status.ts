@@ -16,7 +16,8 @@ import { thisHost } from "./host.ts";
 import { pinImages } from "./images.ts";
 import { Machine, type Pools, type Resources } from "./machine.ts";
 import { ConfiguredOptions } from "./options.ts";
-import { openSandbox, readyFor } from "./sandbox/open.ts";
+import { readyFor } from "./sandbox/open.ts";
+import { Sandboxes } from "./sandbox/sandboxes.ts";
 import { sourceReader } from "./sources.ts";
 import { Work } from "./work.ts";
 
@@ -77,6 +78,7 @@ export interface StatusOptions {
   readonly jobs?: number;
   /** As for `run`: results made with less do not count. */
   readonly sandbox?: string;
+  readonly usualSandbox?: string;
   /** As for `run`. */
   readonly options?: OptionsByPattern;
   readonly resources?: Resources;
@@ -87,20 +89,20 @@ export interface StatusOptions {
 export async function status(given: Plan, options: StatusOptions): Promise<Status> {
   const { record } = options;
   const stores = storesOf(options.store);
-  const sandbox = await openSandbox(options.sandbox ?? "none");
-  const plan = sandbox.kind === "container" ? (await pinImages(given)).plan : given;
-  const graph = graphOf(plan);
+  const configured = new ConfiguredOptions(options.options);
+  const graph = graphOf(given);
+  const shutIn = await new Sandboxes(configured, options).open(given, graph);
+  const plan = shutIn.has("container") ? (await pinImages(given)).plan : given;
   const goals = options.goals ?? goalsOf(plan);
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
-  const demands = await demandsOf(plan, graph, sandbox.kind, record);
+  const demands = await demandsOf(plan, graph, shutIn, record);
   const source = { record, stores, host: thisHost(), mark: false, demands };
   const force = new Set((options.force ?? []).map((task) => graph.nodeOf(task)));
   const decision = await decideNow(plan, graph, goalNodes, source, { force });
-  const configured = new ConfiguredOptions(options.options);
   const machine = new Machine(options);
   const work = new Work(plan, graph, { callerEnv: process.env, configured, machine }); // a run would refuse what is wrong with it
   work.add(decision);
-  await readyFor(sandbox, work.parsed(), demands);
+  await readyFor(shutIn, work.parsed(), demands);
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);
   const durations = await record.durations(tasks);

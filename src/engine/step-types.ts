@@ -11,6 +11,7 @@ import type { InputChecks } from "./input-checks.ts";
 import type { CappedLog } from "./log.ts";
 import type { Limits, TaskOptions } from "./options.ts";
 import type { Runnable } from "./runnable.ts";
+import type { Sandboxes } from "./sandbox/sandboxes.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 
@@ -21,7 +22,7 @@ export interface StepContext {
   readonly stores: Stores;
   readonly executor: Executor;
   readonly host: Host;
-  readonly sandbox: Sandbox;
+  readonly sandboxes: Sandboxes;
   readonly checks: InputChecks;
   /** Whether rubbish at a location of that store may be moved aside. */
   ownsStore(store: Store): Promise<boolean>;
@@ -60,6 +61,7 @@ export interface StepRequest {
   /** Absolute folder. */
   readonly slot: string;
   /** What the command is shut in, and what a success must have to count. */
+  readonly sandbox: Sandbox;
   readonly isolation: Isolation;
   readonly demanded: Isolation;
   /** What to commit as, for an expander's plan: the task's own output is made later, of that plan's. */

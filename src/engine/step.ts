@@ -100,8 +100,8 @@ class Step {
   }
 
   async take(after: Holder | undefined): Promise<StepOutcome> {
-    const { run, stores, stop, sandbox } = this.#context;
-    const { slot, runnable, options, limits, passed, attempt, execution } = this.#request;
+    const { run, stores, stop } = this.#context;
+    const { slot, sandbox, runnable, options, limits, passed, attempt, execution } = this.#request;
     try {
       if (after) await this.#endLeftovers(after);
       if (stop.aborted) return await this.#fail({ kind: "interrupted", message: "was stopped" });

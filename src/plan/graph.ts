@@ -71,6 +71,11 @@ export class PlanGraph {
     return this.#nodes.get(output);
   }
 
+  /** How many nodes are tasks of the plan. */
+  get tasks(): number {
+    return this.#names.length;
+  }
+
   /** The node of a task. Throws `unknown-task`. */
   nodeOf(task: string): number {
     const planned = this.#plan.tasks[task];

@@ -3,25 +3,24 @@ import { AlamodeError } from "../../errors.ts";
 import { nearNames } from "../../plan/near.ts";
 import type { Demands } from "../demands.ts";
 import type { Parsed } from "../work.ts";
-import { type Sandbox, type SandboxKind, unconfined } from "./types.ts";
-
-export const SANDBOXES: readonly SandboxKind[] = ["none", "bubblewrap", "container"];
+import type { PlanSandboxes } from "./sandboxes.ts";
+import { SANDBOX_KINDS, type Sandbox, unconfined } from "./types.ts";
 
 /** How many tasks are told of that a sandbox cannot be had for. */
 const SHOWN_TASKS = 10;
 
 /** Asks for the sandbox of each task that is to be run. Throws `no-image`, `image-missing`, with every task that is concerned. */
 export async function readyFor(
-  sandbox: Sandbox,
+  sandboxes: PlanSandboxes,
   due: Iterable<Pick<Parsed, "task" | "planTask" | "runnable">>,
   demands: Demands,
 ): Promise<void> {
-  if (sandbox.kind !== "container") return;
+  if (!sandboxes.has("container")) return;
   const problems: { task: string; error: AlamodeError }[] = [];
   for (const { task, planTask, runnable } of due) {
     if (runnable.source !== undefined) continue;
     try {
-      await sandbox.ready({ isolation: demands.own(planTask), image: runnable.image });
+      await sandboxes.of(planTask).ready({ isolation: demands.own(planTask), image: runnable.image });
     } catch (error) {
       if (!(error instanceof AlamodeError)) throw error;
       problems.push({ task, error });
@@ -51,9 +50,9 @@ export async function openSandbox(kind: string): Promise<Sandbox> {
       return openContainers();
     }
     default: {
-      const [meant] = nearNames(kind, SANDBOXES);
+      const [meant] = nearNames(kind, SANDBOX_KINDS);
       throw new AlamodeError("unknown-sandbox", `there is no sandbox "${kind}"`, {
-        hint: meant === undefined ? `There are ${SANDBOXES.join(", ")}.` : `Did you mean "${meant}"?`,
+        hint: meant === undefined ? `There are ${SANDBOX_KINDS.join(", ")}.` : `Did you mean "${meant}"?`,
       });
     }
   }

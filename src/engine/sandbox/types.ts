@@ -2,7 +2,8 @@
 import { join } from "node:path";
 import type { Isolation } from "../../record/types.ts";
 
-export type SandboxKind = "none" | "bubblewrap" | "container";
+export const SANDBOX_KINDS = ["none", "bubblewrap", "container"] as const;
+export type SandboxKind = (typeof SANDBOX_KINDS)[number];
 
 /** The slot's folders as the command sees them: absolute paths. */
 export interface View {
