@@ -54,7 +54,7 @@ export async function performCommand(
     path,
     ...[runnable.argv, ...tools.map(({ command }) => command)].map(([program]) => dirname(program!)),
   ];
-  const masked = secrets.mask && openMaskedLog(log.path, slot, secrets.mask());
+  const masked = secrets.mask && openMaskedLog(log.file, slot, secrets.mask());
   logs.add(log);
   try {
     return await executor.execute(
