@@ -177,7 +177,8 @@ const record = program
   .command("record")
   .description("What happened, as a whole.")
   .summary("move the record to a team's database, or back")
-  .helpOption("-h, --help", "print this help");
+  .helpOption("-h, --help", "print this help")
+  .addHelpText("after", example("alamode record copy .alamode/record.db postgres://db.example.org/team"));
 command(
   "copy",
   "copy all of a record to another place, or bring such a copy up to date",
