@@ -148,6 +148,39 @@ command("verify", "run done tasks again and compare, or hash what is stored", ()
     example("alamode verify", "alamode verify 'align/*' --sample 5%", "alamode verify --stored"),
   );
 
+command("push", "copy what is made to another store: a team's, say", () =>
+  import("./commands/transfer.ts").then((m) => m.pushCommand),
+)
+  .argument("[tasks...]", "task names or patterns; all of the pipeline, if none")
+  .requiredOption(
+    "--to <store>",
+    "the other store: a folder, s3://bucket/prefix, or a name from alamode.config.ts",
+  )
+  .option(
+    "--to-record <record>",
+    "the record that is to know of it: a file or postgres://… (default: this one)",
+  )
+  .option("--json", "print what happens as JSON, one object a line")
+  .addHelpText(
+    "after",
+    example(
+      "alamode push --to team",
+      "alamode push report --to s3://bucket/team --to-record postgres://db/team",
+    ),
+  );
+
+command("pull", "copy what others made from their store", () =>
+  import("./commands/transfer.ts").then((m) => m.pullCommand),
+)
+  .argument("[tasks...]", "task names or patterns; all of the pipeline, if none")
+  .requiredOption(
+    "--from <store>",
+    "the other store: a folder, s3://bucket/prefix, or a name from alamode.config.ts",
+  )
+  .option("--from-record <record>", "the record that knows of it: a file or postgres://… (default: this one)")
+  .option("--json", "print what happens as JSON, one object a line")
+  .addHelpText("after", example("alamode pull report --from team --from-record postgres://db/team"));
+
 program.commandsGroup("Look back:");
 command("log", "print what a task printed, the last time it ran", () =>
   import("./commands/log.ts").then((m) => m.logCommand),

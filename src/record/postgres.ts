@@ -1,6 +1,7 @@
 // The shared record: a PostgreSQL database, for the runs of many machines. Its parts are joined here.
 
 import { checkWhole } from "./copy.ts";
+import { adoptionCalls } from "./postgres-adoption.ts";
 import { PostgresConnection } from "./postgres-connection.ts";
 import { Endings } from "./postgres-endings.ts";
 import { executionQueries } from "./postgres-executions.ts";
@@ -53,6 +54,7 @@ export async function openPostgresRecord(
       ...leaseCalls(db, now),
       ...successCalls(db, now),
       ...executionQueries(db),
+      ...adoptionCalls(db),
       ...verificationCalls(db),
       async close() {
         await heartbeat.close();

@@ -1,6 +1,7 @@
 // The embedded record: one SQLite file, for the runs of one machine. Its parts are joined here.
 import { resolve } from "node:path";
 import { checkWhole } from "./copy.ts";
+import { adoptionCalls } from "./sqlite-adoption.ts";
 import { aliasCalls } from "./sqlite-alias.ts";
 import { commitCalls } from "./sqlite-commit.ts";
 import { SqliteConnection } from "./sqlite-connection.ts";
@@ -52,6 +53,7 @@ export async function openSqliteRecord(file: string, options: SqliteRecordOption
     ...leaseCalls(db, now),
     ...commitCalls(db),
     ...aliasCalls(db, now),
+    ...adoptionCalls(db),
     ...successCalls(db),
     ...executionQueries(db),
     ...verificationCalls(db),

@@ -2,6 +2,7 @@
 import type { BnormalMap } from "../bencode/types.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { Location, TreeDigest } from "../store/types.ts";
+import type { AdoptionCalls } from "./adoption.ts";
 import type { PauseListener } from "./pause.ts";
 import type { Reproducibility, Verification } from "./verification.ts";
 
@@ -260,7 +261,7 @@ export interface Committed {
 }
 
 /** Every driver passes `recordContract` (test/record/contract.ts). All calls are atomic; batches are one round trip. */
-export interface RecordDb {
+export interface RecordDb extends AdoptionCalls {
   /** Shown in messages, so never holds credentials. */
   readonly url: string;
   /** 16 hex digits. Names the record wherever it is moved to. */

@@ -23,7 +23,7 @@ import { AlamodeError, errnoOf } from "../errors.ts";
 import { forgetLock, holdLock, isLockHeld } from "../process-lock.ts";
 import { bootId } from "./boot.ts";
 import { CacheIndex } from "./cache-index.ts";
-import { copyTree } from "./copy-tree.ts";
+import { closeModes, copyTree } from "./copy-tree.ts";
 import { hashTree } from "./hash.ts";
 import { removeTree } from "./remove.ts";
 import { checkStamps, stampsOf } from "./stamps.ts";
@@ -31,7 +31,6 @@ import { systemError } from "./system-error.ts";
 import { decodeTree, treeDigest } from "./tree.ts";
 import { Turn } from "./turn.ts";
 import type { Check, SealedTree, StagedTree, Tree, TreeDigest } from "./types.ts";
-import { placeOf } from "./walk.ts";
 
 export interface CacheOptions {
   /** Absolute folder on a disk of this machine. */
@@ -353,14 +352,6 @@ function sizeOf(tree: Tree): number {
   let sizeBytes = 0;
   for (const entry of tree.values()) if (entry.kind === "file") sizeBytes += entry.size;
   return sizeBytes;
-}
-
-/** Makes all of it read-only but the top folder, which has to be moved first. */
-function closeModes(top: string, tree: Tree): void {
-  for (const [path, entry] of [...tree].reverse()) {
-    if (entry.kind === "file") chmodSync(placeOf(top, path), entry.executable ? 0o555 : 0o444);
-    if (entry.kind === "folder") chmodSync(placeOf(top, path), 0o555);
-  }
 }
 
 /** Moves it to `to`; copies it there from another file system. */

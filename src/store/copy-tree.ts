@@ -1,7 +1,8 @@
 // Copies a tree from wherever it lies: between file systems, and from one store's folder to another's.
-import { constants, copyFileSync, lstatSync, mkdirSync, symlinkSync } from "node:fs";
+import { chmodSync, constants, copyFileSync, lstatSync, mkdirSync, symlinkSync } from "node:fs";
 import { copyFile } from "node:fs/promises";
 import { Turn } from "./turn.ts";
+import type { Tree } from "./types.ts";
 import { placeOf, targetOf, walk } from "./walk.ts";
 
 /** A larger file is copied while other work goes on. */
@@ -26,4 +27,12 @@ async function copyOne(from: string, to: string, sizeBytes: number): Promise<voi
   const mode = constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL;
   if (sizeBytes <= SMALL_BYTES) copyFileSync(from, to, mode);
   else await copyFile(from, to, mode);
+}
+
+/** Makes all of it read-only but the top folder, which has to be moved first; files are executable as the tree has it. */
+export function closeModes(top: string, tree: Tree): void {
+  for (const [path, entry] of [...tree].reverse()) {
+    if (entry.kind === "file") chmodSync(placeOf(top, path), entry.executable ? 0o555 : 0o444);
+    if (entry.kind === "folder") chmodSync(placeOf(top, path), 0o555);
+  }
 }

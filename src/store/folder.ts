@@ -21,7 +21,7 @@ import { pathToFileURL } from "node:url";
 import type { Bmap } from "../bencode/types.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
-import { copyTree } from "./copy-tree.ts";
+import { closeModes, copyTree } from "./copy-tree.ts";
 import { syncFileSystem } from "./file-system-sync.ts";
 import { commitToFolder, locationOf, setAside } from "./folder-commit.ts";
 import { ignoreInGit } from "./git-ignore.ts";
@@ -199,6 +199,7 @@ class FolderStore implements Store {
     mkdirSync(folder);
     const path = `${folder}/OUTPUT`;
     await copyTree(sealed.path, path, signal);
+    closeModes(path, sealed.tree);
     const copied = await seal(path, {}, signal);
     if (copied.digest === sealed.digest) return copied;
     throw badOutput("", "it changed while it was copied to its store", { facts: { place: sealed.path } });

@@ -123,14 +123,9 @@ export class Stores {
     return (await this.of({ store })).rehash(location, signal);
   }
 
-  /** Everything written so far to any of them is on stable storage then. */
-  async sync(): Promise<void> {
-    for (const store of this.#byId.values()) if (!store.durable) await store.sync();
-  }
-
-  /** Ids of the stores that are open. */
-  get ids(): string[] {
-    return [...this.#byId.keys()];
+  /** Under which the project has others. */
+  get names(): readonly string[] {
+    return this.#others.names;
   }
 
   /** Closes all of them. */

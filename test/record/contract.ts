@@ -1,6 +1,7 @@
 // What every kind of record keeps to. Each driver's tests call this with a module that opens it.
 import { type TestContext, test } from "node:test";
 import type { RecordDb, RunId } from "../../src/record/types.ts";
+import { adoptionContract } from "./contract-adoption.ts";
 import { aliasContract } from "./contract-alias.ts";
 import { leaseContract } from "./contract-leases.ts";
 import { modelContract } from "./contract-model.ts";
@@ -53,6 +54,7 @@ export function recordContract(name: string, opener: URL): void {
   successContract(inRecord);
   validityContract(inRecord);
   aliasContract(inRecord);
+  adoptionContract(inRecord);
   verificationContract(inRecord);
   modelContract(inRecord);
   processContract(inRecord, opener);
