@@ -70,7 +70,7 @@ const { [call.packages ?? ""]: packages, ...tasks } = expansion?.inputTasks(proc
 const running = { module: call.module, exports: Object.keys(loaded), ...(call.packages ? { packages } : {}) };
 Object.assign(globalThis, { [Symbol.for("a-la-mode.running-module")]: running });
 const returned: unknown = await exported({
-  inputs: mapOf(call.inputs.map(([name, file]) => [name, join(process.env["INPUTS"]!, file)])),
+  inputs: known(mapOf(call.inputs.map(([name, file]) => [name, join(process.env["INPUTS"]!, file)]))),
   output: process.env["OUTPUT"],
   args: received(call.args),
   log: (...values: unknown[]) => process.stderr.write(`${format(...values)}\n`),
@@ -110,6 +110,19 @@ function mapOf(entries: readonly (readonly [string, unknown])[]): Record<string,
     Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
   }
   return map;
+}
+
+/** A misspelt dependency is an error that names those there are, not undefined. What any object may be asked for is not. */
+function known(inputs: Record<string, unknown>): Record<string, unknown> {
+  return new Proxy(inputs, {
+    get(target, name) {
+      if (typeof name === "symbol" || Object.hasOwn(target, name)) return Reflect.get(target, name);
+      if (name in Object.prototype || ["then", "toJSON", "inspect"].includes(name))
+        return Reflect.get(target, name);
+      const there = Object.keys(target).join(", ");
+      throw new ReferenceError(`there is no input "${name}": this task depends on ${there || "nothing"}`);
+    },
+  });
 }
 
 /** An error with its stack, in which the author's files are named by their paths in their package. */

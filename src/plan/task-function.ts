@@ -5,7 +5,7 @@ import type { Task } from "./task.ts";
 
 /** One call of a task's function. `Args` is what `module(…, { args })` was given, which went through JSON. */
 export interface TaskCall<Args = Json> {
-  /** Dependency name → absolute path of what it made: a file or a folder, read-only. */
+  /** Dependency name → absolute path of what it made: a file or a folder, read-only. Another name throws. */
   readonly inputs: { readonly [dependency: string]: string };
   /** Absolute path of what this task is to make: a file or a folder, as it likes; with a list in `produces` a folder that is there. */
   readonly output: string;

@@ -97,6 +97,27 @@ test("an error points at the author's line, in whichever file it was thrown", as
   );
 });
 
+test("a misspelt input is an error that names those there are; what may be absent is asked for by `in`", async (t) => {
+  const { rig } = await start(
+    t,
+    `import { writeFileSync } from "node:fs";
+    type Call = { inputs: { readonly [name: string]: string }; output: string };
+    export const wrong = ({ inputs: { film } }: Call) => film;
+    export const right = ({ inputs, output }: Call) =>
+      writeFileSync(output, JSON.stringify([Object.keys(inputs), "film" in inputs, { ...inputs }["films"] === inputs["films"]]));`,
+  );
+  const dag = new Dag();
+  const films = dag.task("films", { command: "echo x > $OUTPUT" });
+  for (const name of ["wrong", "right"])
+    dag.task(name, module("steps/task.ts", { export: name })).after(films);
+  const { failures, path } = await rig.run(dag.encode(), { keepGoing: true });
+  assert.match(
+    failures[0]!.failure.logTail[0]!,
+    /^ReferenceError: there is no input "film": this task depends on films$/,
+  );
+  assert.equal(readFileSync(await path("right"), "utf8"), '[["films"],false,true]');
+});
+
 test("a function that has not finished is not done, however its process ends", async (t) => {
   const { rig } = await start(
     t,
