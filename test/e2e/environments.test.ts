@@ -44,9 +44,12 @@ const NODE = (change = (text: string) => text) => {
   };
 };
 
+/** A registry that does not answer is told of before the test is taken for one that hangs. */
+const IMPATIENT = { npm_config_fetch_timeout: "20000", PIP_DEFAULT_TIMEOUT: "20" };
+
 /** Runs it; where no registry is in reach, the test is skipped and this gives undefined. */
 async function installed(t: TestContext, here: Project, args = ["run"]): Promise<string | undefined> {
-  const { code, stdout, stderr } = await here.alamode(args);
+  const { code, stdout, stderr } = await here.alamode(args, { env: IMPATIENT });
   if (/cannot be reached/.test(stdout + stderr)) {
     t.skip("no registry is in reach");
     return undefined;
@@ -94,7 +97,7 @@ test("a package that is not the locked one is refused by one line", { skip: noNp
     ...NODE((text) => text.replace(packageOf("semver").integrity, other)),
     "pipeline.ts": pipeline(`dag.task("env", nodeEnv("package-lock.json"));`),
   });
-  const { code, stdout } = await here.alamode(["run"]);
+  const { code, stdout } = await here.alamode(["run"], { env: IMPATIENT });
   if (/cannot be reached/.test(stdout)) return t.skip("no registry is in reach");
   assert.equal(code, 1, stdout);
   assert.match(stdout, /nodeEnv: a package is not the one that is locked: its integrity differs/);
@@ -134,7 +137,7 @@ test("a package with another hash than required is refused by one line", { skip:
     "requirements.txt": HUMANIZE.replace("ce284a", "000000"),
     "pipeline.ts": pipeline(`dag.task("env", pythonEnv("requirements.txt"));`),
   });
-  const { code, stdout } = await here.alamode(["run"]);
+  const { code, stdout } = await here.alamode(["run"], { env: IMPATIENT });
   if (/cannot be reached/.test(stdout)) return t.skip("no registry is in reach");
   assert.equal(code, 1);
   assert.match(stdout, /pythonEnv: a package is not the one that is required: its hash differs/);
@@ -164,6 +167,9 @@ test("without a registry in reach, one line says so, in either language", {
       npm_config_fetch_retries: "0",
       PIP_INDEX_URL: registry,
       PIP_FIND_LINKS: undefined,
+      PIP_CONFIG_FILE: "/dev/null",
+      NO_PROXY: "127.0.0.1",
+      no_proxy: "127.0.0.1",
       PIP_RETRIES: "1",
     },
   });
