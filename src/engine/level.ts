@@ -25,7 +25,7 @@ import { readyFor } from "./sandbox/open.ts";
 import type { PlanSandboxes } from "./sandbox/sandboxes.ts";
 import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
 import { keepSources } from "./sources.ts";
-import type { StartQueue } from "./start-queue.ts";
+import { gpuEnv, type StartQueue } from "./start-queue.ts";
 import { takeStep } from "./step.ts";
 import { digestsOf, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 import type { Made } from "./strays.ts";
@@ -131,7 +131,7 @@ class Level {
       place,
       passed: {
         ...passed,
-        ...(grant.gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: grant.gpus.join(",") } : {}),
+        ...gpuEnv(grant),
         ...(expansion ? { INPUT_IDS: Buffer.from(encode(planTask.inputs)).toString() } : {}),
       },
       inputs,

@@ -17,6 +17,11 @@ export interface Grant {
   readonly amounts: Amounts;
 }
 
+/** The variable that says which GPUs a task may use; none for a task that uses none. */
+export function gpuEnv({ gpus }: Grant): Readonly<Record<string, string>> {
+  return gpus.length > 0 ? { CUDA_VISIBLE_DEVICES: gpus.join(",") } : {};
+}
+
 /** A ready task that waits for its turn. */
 export interface Waiting {
   readonly rank: Rank;

@@ -17,7 +17,7 @@ import { thisHost } from "./host.ts";
 import { pinImages, plannedDigest } from "./images.ts";
 import { InputChecks } from "./input-checks.ts";
 import type { CappedLog } from "./log.ts";
-import { Machine, type Pools, type Resources } from "./machine.ts";
+import { type Amounts, Machine, type Pools, type Resources } from "./machine.ts";
 import { ConfiguredOptions, limitsOf } from "./options.ts";
 import { passed } from "./pass.ts";
 import { runnableOf } from "./runnable.ts";
@@ -25,12 +25,13 @@ import { openSandbox } from "./sandbox/open.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { sweepScratch } from "./scratch.ts";
 import { Secrets } from "./secrets/secrets.ts";
+import { type Grant, gpuEnv, StartQueue } from "./start-queue.ts";
 import { type Chosen, choose, isData, isExpander } from "./verify-choose.ts";
 import type { VerifyCounts, VerifyEvent } from "./verify-events.ts";
 import { whyNotDone } from "./verify-inputs.ts";
 import { staleTasks } from "./verify-stale.ts";
 import { type Again, type AgainContext, runAgain } from "./verify-step.ts";
-import { workThrough } from "./verify-workers.ts";
+import { workThroughQueue } from "./verify-workers.ts";
 
 /** How often growing logs are looked at, to cut those past their cap. */
 const TRIM_LOGS_MS = 500;
@@ -75,7 +76,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
   const stores = storesOf(options.store);
   const stop = options.signal ?? new AbortController().signal;
   const configured = new ConfiguredOptions(options.options);
-  const machine = new Machine(options);
+  const machine = new Machine({ ...options, env: callerEnv });
   const sandboxFor = await sandboxes(plan, options.sandbox);
   const { of, chosen, seed } = await choose(plan, { ...options, stores });
   const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), chosen.length));
@@ -124,9 +125,16 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
         logs,
       };
       let steps = 0;
-      await workThrough(chosen, slots, stop, (one, slot) =>
-        verifyOne(context, one, { slot, step: `verify-${++steps}` }),
-      );
+      const attempts = new Map<Chosen, number>();
+      await workThroughQueue(chosen, new StartQueue(slots, machine), stop, {
+        asks: async (one) => {
+          const attempt = await attemptOf(one);
+          attempts.set(one, attempt);
+          return asksOf(one, attempt);
+        },
+        work: (one, grant) =>
+          verifyOne(context, one, { grant, step: `verify-${++steps}`, attempt: attempts.get(one)! }),
+      });
     } finally {
       clearInterval(trimmer);
       for (const { command, pid } of await executor.endStrays(id)) {
@@ -144,10 +152,27 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
     }
   }
 
+  /** Which attempt it was that succeeded: what grows with the attempt is needed as large again. */
+  async function attemptOf({ success }: Chosen): Promise<number> {
+    return success === undefined ? 1 : ((await record.execution(success.execution))?.attempt ?? 1);
+  }
+
+  /** Nothing for what cannot be run here at all: that is told when its turn comes. */
+  function asksOf({ plan, name, task }: Chosen, attempt: number): Amounts {
+    try {
+      const taskOptions = configured.of(plan, name, task);
+      machine.refuseTooLarge(task, taskOptions);
+      return machine.asks(taskOptions, attempt);
+    } catch (error) {
+      if (error instanceof AlamodeError) return new Map();
+      throw error;
+    }
+  }
+
   async function verifyOne(
     context: AgainContext,
     { plan, name, task, output, success }: Chosen,
-    { slot, step }: { readonly slot: string; readonly step: string },
+    { grant, step, attempt }: { readonly grant: Grant; readonly step: string; readonly attempt: number },
   ): Promise<void> {
     const about = { task, output: plan.tasks[name]!.output };
     const impossible = (because: string) => {
@@ -162,15 +187,28 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
     try {
       const runnable = runnableOf(name, planTask);
       const taskOptions = configured.of(plan, name, task);
-      const handed = passed(taskOptions.pass, callerEnv);
+      machine.refuseTooLarge(task, taskOptions);
+      const handed = { ...passed(taskOptions.pass, callerEnv), ...gpuEnv(grant) };
       if (isExpander(planTask)) handed["INPUT_IDS"] = Buffer.from(encode(planTask.inputs)).toString();
       emit({ event: "verify.running", ...about, execution: success.execution });
-      const limits = limitsOf(taskOptions, 1, machine.memoryBytes);
+      const limits = limitsOf(taskOptions, attempt, machine.memoryBytes);
       const fetched = await secrets.of(taskOptions.secrets);
-      const request = { planTask, runnable, limits, passed: handed, secrets: fetched, success, step, slot };
+      const request = {
+        planTask,
+        runnable,
+        limits,
+        passed: handed,
+        secrets: fetched,
+        success,
+        step,
+        slot: grant.slot,
+      };
       again = await runAgain(context, request);
     } catch (error) {
-      if (!(error instanceof AlamodeError) || !/^(bad-(task|options)|secret-missing)$/.test(error.code))
+      if (
+        !(error instanceof AlamodeError) ||
+        !/^(bad-(task|options)|secret-missing|too-large|unknown-pool)$/.test(error.code)
+      )
         throw error;
       return impossible(error.message);
     }

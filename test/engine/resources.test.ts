@@ -11,6 +11,8 @@ import { Machine, type MachineOptions } from "../../src/engine/machine.ts";
 import { ConfiguredOptions, type TaskOptions } from "../../src/engine/options.ts";
 import { runnableOf } from "../../src/engine/runnable.ts";
 import type { Staged } from "../../src/engine/staging.ts";
+import { verify } from "../../src/engine/verify.ts";
+import type { VerifyEvent } from "../../src/engine/verify-events.ts";
 import { graphOf } from "../../src/plan/graph.ts";
 import type { OptionsByPattern } from "../../src/plan/types.ts";
 import { openRig, outputOf, planOf, runToEnd, scratch } from "./rig.ts";
@@ -133,6 +135,29 @@ test("GPUs are told to a task by CUDA_VISIBLE_DEVICES, and change no ID", async 
   assert.match(await rig.text(plan, "one"), /^1 [46]$/m);
   assert.match(await rig.text(plan, "two"), /^2 (4,6|6,4)$/m);
   assert.equal(await rig.text(plan, "none"), "3 none\n");
+});
+
+test("a verification keeps to the same limits, and tells what would not fit here", async (t) => {
+  const rig = await openRig(t);
+  const plan = planOf({ a: "echo 1 > $OUTPUT", b: "echo 2 > $OUTPUT", big: "echo 3 > $OUTPUT" });
+  await rig.run(plan);
+  const events: VerifyEvent[] = [];
+  const result = await verify(plan, {
+    record: rig.record,
+    store: rig.store,
+    jobs: 3,
+    resources: { cpus: 4 },
+    pools: { db: 1 },
+    options: { "?": { pool: "db" }, big: { cpus: 5 } },
+    onEvent: (event) => events.push(event),
+  });
+  assert.deepEqual([result.same, result.impossible], [2, 1]);
+  const order = events.flatMap((event) =>
+    event.event === "verify.running" || event.event === "verify.same" ? [event.event] : [],
+  );
+  assert.deepEqual(order, ["verify.running", "verify.same", "verify.running", "verify.same"]);
+  const [impossible] = events.filter((event) => event.event === "verify.impossible");
+  assert.match(impossible!.because, /asks for 5 cpus, and there are 4 here/);
 });
 
 const noProc = process.platform === "linux" ? false : "what processes use is known on Linux only";
