@@ -21,7 +21,7 @@ export interface DagContent {
 }
 
 class DagMethods {
-  /** `tasks` has what comes along with the specs, too: each look at it walks all tasks. */
+  /** `tasks` has what comes along with the specs, too: each look at it walks all tasks, so it is looked at once. */
   readonly [DAG]: DagContent & { readonly described: Map<string, Task> };
   /** What the pipeline wants that changes no result. Live, as specs are. */
   meta: { -readonly [key in keyof Bmap]: Bmap[key] };
@@ -76,17 +76,17 @@ class DagMethods {
 
   /** The plan: every ID computed. Throws `not-encodable`, `reserved-key`, `cycle`. */
   encode(): Plan {
-    return encodeDag(this[DAG]);
+    return encodeDag({ ...this[DAG] });
   }
 
   /** The plan file's bytes. Throws as `encode` does. */
   bencode(): Uint8Array {
-    return bencodeDag(this[DAG]);
+    return bencodeDag({ ...this[DAG] });
   }
 
   /** Writes the plan file, all of it or nothing, and keeps the files its specs name by `files(…)` in the store's sources. */
   async save(path: string): Promise<void> {
-    await saveDag(this[DAG], path);
+    await saveDag({ ...this[DAG] }, path);
   }
 
   /** What is probably not meant: spec keys that are nearly a known one. One line each. */

@@ -32,18 +32,18 @@ export async function writeExpansion(returned: unknown, path: string): Promise<v
       hint: "Do one or the other, and leave `produces` away.",
     });
   }
-  const { tasks } = returned[DAG];
-  const specs = [...tasks.values()].map((task) => task.spec);
+  const content = { ...returned[DAG] };
+  const specs = [...content.tasks.values()].map((task) => task.spec);
   const bringsFiles =
     sourcesIn(specs).some(({ file }) => file !== undefined) ||
     modulesIn(specs).some((module) => moduleCode(module) !== undefined);
-  if (!bringsFiles) return writeWhole(path, dagChunks(returned[DAG]));
+  if (!bringsFiles) return writeWhole(path, dagChunks(content));
   await mkdir(path);
   await keepAll(
     folderKeeper((name) => join(path, "sources", name)),
     specs,
   );
-  await writeWhole(join(path, "plan.dag"), dagChunks(returned[DAG]));
+  await writeWhole(join(path, "plan.dag"), dagChunks(content));
 }
 
 /** The inputs of a task as tasks that those of the dag can depend on. `inputIds`: what $INPUT_IDS holds. */

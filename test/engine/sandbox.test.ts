@@ -1,8 +1,9 @@
 // The sandbox bubblewrap, for real. Skipped, with the reason, where it is not installed or the system forbids it.
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import test, { type TestContext } from "node:test";
 import { openSandbox } from "../../src/engine/sandbox/open.ts";
 import { AlamodeError } from "../../src/errors.ts";
@@ -60,6 +61,35 @@ sandboxed(
     assert.equal(await rig.text(plan, "a"), "one\n");
   },
 );
+
+sandboxed("more inputs than a sandbox takes paths can all be read, data in place among them", async (rig) => {
+  const [outputs, elsewhere] = [join(rig.dir, "outputs"), join(rig.dir, "elsewhere")];
+  const inputs = Array.from({ length: 3_000 }, (_, n) =>
+    join(outputs, (n % 256).toString(16).padStart(2, "0"), String(n)),
+  );
+  for (const input of inputs.slice(1)) {
+    mkdirSync(dirname(input), { recursive: true });
+    writeFileSync(input, "x");
+  }
+  mkdirSync(dirname(inputs[0]!), { recursive: true });
+  writeFileSync(elsewhere, "x");
+  symlinkSync(elsewhere, inputs[0]!);
+  for (const part of ["work", "home", "tmp", "out"]) mkdirSync(join(rig.dir, part));
+  writeFileSync(join(rig.dir, "work", "list"), inputs.join("\n"));
+  const bubblewrap = await openSandbox(sandbox);
+  const [program, ...args] = bubblewrap.wrap({
+    argv: ["/bin/sh", "-c", "xargs cat < list | wc -c"],
+    env: {},
+    isolation: sandbox,
+    image: undefined,
+    slot: rig.dir,
+    inputs,
+    path: "/usr/bin:/bin",
+    network: false,
+  });
+  const { stdout, stderr } = spawnSync(program!, args, { encoding: "utf8", cwd: join(rig.dir, "work") });
+  assert.deepEqual([stdout.trim(), stderr], ["3000", ""]);
+});
 
 sandboxed("the network is cut off unless the spec asks for it", async (rig, t) => {
   const server = createServer((socket) => socket.end("hello\n")).listen(0, "127.0.0.1");

@@ -4,6 +4,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, lstatSync, readlinkSync, realpathSync } from "node:fs";
 import { basename, delimiter, dirname, isAbsolute, join } from "node:path";
 import { AlamodeError } from "../../errors.ts";
+import { readablePaths } from "./readable.ts";
 import type { Sandbox } from "./types.ts";
 
 const VIEW = { work: "/task", home: "/home", tmp: "/tmp", out: "/out" } as const;
@@ -60,7 +61,7 @@ export function openBubblewrap(): Sandbox {
       ...Object.entries(VIEW).flatMap(([part, inside]) => ["--bind", join(slot, part), inside]),
       // After these, which would hide what is installed below /home or /tmp.
       ...[...path.split(delimiter), dirname(argv[0]!)].flatMap(toolBind),
-      ...inputs.flatMap((input) => ["--ro-bind", input, input]),
+      ...readablePaths(inputs).flatMap((path) => ["--ro-bind", path, path]),
       // Otherwise the root is a writable tmpfs, and what is written beside $OUTPUT vanishes without a word.
       "--remount-ro",
       "/",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { AlamodeError } from "../../errors.ts";
 import { DEFAULT_PATH } from "../../plan/search-path.ts";
 import { imageDigestOf } from "../../record/isolation.ts";
+import { readablePaths } from "./readable.ts";
 import { ask, findProgram, findRuntime, imageId, type Runtime } from "./runtime.ts";
 import type { Confinement, Sandbox } from "./types.ts";
 
@@ -89,7 +90,7 @@ export async function openContainers(env: NodeJS.ProcessEnv = process.env): Prom
         ...(interactive ? ["-i", ...(process.stdin.isTTY ? ["-t"] : [])] : []),
         ...variables(confinement),
         ...Object.entries(VIEW).flatMap(([part, inside]) => mount(join(slot, part), inside)),
-        ...inputs.flatMap((input) => mount(input, input, true)),
+        ...readablePaths(inputs).flatMap((path) => mount(path, path, true)),
         `--workdir=${VIEW.work}`,
         "--entrypoint=",
         images.get(imageDigestOf(isolation)!)!,
