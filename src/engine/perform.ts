@@ -10,6 +10,7 @@ import type { RunEvent } from "./events.ts";
 import { openLocalExecutor } from "./executors/local.ts";
 import type { FactSource } from "./facts.ts";
 import { InputChecks } from "./input-checks.ts";
+import { InputLinks } from "./input-links.ts";
 import { performLevel, type Shared } from "./level.ts";
 import type { CappedLog } from "./log.ts";
 import { ownership } from "./ownership.ts";
@@ -64,6 +65,7 @@ export async function perform(performance: Performance): Promise<Performed> {
   const executor = openLocalExecutor(run);
   const folder = join(main.scratchDir, run);
   const settler = new Settler(record, stores, host);
+  const inputLinks = new InputLinks(run);
   const logs = new Set<CappedLog>();
   const made: Made[] = [];
   const failures: FailedTask[] = [];
@@ -94,6 +96,7 @@ export async function perform(performance: Performance): Promise<Performed> {
         executor,
         logs,
         cleared: new Set(),
+        inputLinks,
         spareLogs: statSync(main.scratchDir).dev === statSync(main.logDir).dev,
         ownsStore: ownership(record),
         checks: new InputChecks(record, stores),
@@ -108,6 +111,7 @@ export async function perform(performance: Performance): Promise<Performed> {
     clearInterval(trimmer);
     failures.push(...(await endStrays(run, made, { executor, stores, record, emit })));
     await executor.close();
+    inputLinks.close();
     await removeTree(folder);
     await settler.finish();
   }

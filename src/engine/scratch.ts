@@ -6,6 +6,7 @@ import type { RecordDb } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Store } from "../store/types.ts";
 import { fifoHeld } from "./executors/local.ts";
+import { forgetInputLinks } from "./input-links.ts";
 
 /** How old what a killed process left half-copied or half-made must be before it is taken for rubbish. */
 const RUBBISH_AGE_MS = 3_600_000;
@@ -26,7 +27,9 @@ export async function sweepScratch(record: RecordDb, store: Store, host: string)
     // Without a heartbeat it may be cut off, or asleep, and come back.
     if (record.leases === "heartbeat" && (run.host !== host || processLives(run.pid))) continue;
     try {
-      if (!isHeld(path)) await removeTree(path);
+      if (isHeld(path)) continue;
+      forgetInputLinks(name);
+      await removeTree(path);
     } catch {
       // Another run sweeps it at this moment, or may and we may not. What stays is tried again by the next run.
     }

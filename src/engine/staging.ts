@@ -8,6 +8,7 @@ import { inputFileName } from "../plan/input-name.ts";
 import type { Failure } from "../record/types.ts";
 import type { Making, Store } from "../store/types.ts";
 import { environmentsAmong, placeLinks, withEnvironments } from "./environments.ts";
+import type { InputLinks } from "./input-links.ts";
 import { MODULE_FOLDER, stageModule } from "./module-staging.ts";
 import type { Runnable } from "./runnable.ts";
 import type { View } from "./sandbox/types.ts";
@@ -34,6 +35,8 @@ export interface StagingRequest {
   readonly path: string;
   /** The slot's folders as the command will see them. */
   readonly view: View;
+  /** How links are made for commands that see the machine as it is. */
+  readonly inputLinks?: InputLinks;
   /** Variables passed through from the caller, by name. The spec's own win over these. */
   readonly passed: Readonly<Record<string, string>>;
 }
@@ -49,12 +52,14 @@ export async function stageStep({
   store,
   path,
   view,
+  inputLinks,
   passed,
 }: StagingRequest): Promise<Staged> {
   const { inputs } = making;
   const cwd = join(slot, "work");
   const top = topOf(slot);
-  await placeInputs(slot, new Map(Object.entries(inputs).map(([name, path]) => [inputFileName(name), path])));
+  const paths = new Map(Object.entries(inputs).map(([name, path]) => [inputFileName(name), path]));
+  await (inputLinks === undefined ? placeInputs(slot, paths) : inputLinks.place(slot, paths));
   for (const [file, sha256] of Object.entries(runnable.files)) {
     await copySource(store, sha256, file, join(cwd, file));
   }

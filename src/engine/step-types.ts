@@ -8,6 +8,7 @@ import type { TaskFailure } from "./events.ts";
 import type { Executor } from "./executors/types.ts";
 import type { Host } from "./host.ts";
 import type { InputChecks } from "./input-checks.ts";
+import type { InputLinks } from "./input-links.ts";
 import type { CappedLog } from "./log.ts";
 import type { Limits, TaskOptions } from "./options.ts";
 import type { Runnable } from "./runnable.ts";
@@ -33,6 +34,7 @@ export interface StepContext {
   readonly kill: AbortSignal;
   /** Slots that the step before left as `clearSlot` would. */
   readonly cleared: Set<string>;
+  readonly inputLinks: InputLinks;
   /** Whether a log may begin as a file in its slot: both are on one file system. */
   readonly spareLogs: boolean;
   /** Logs that are growing: whoever trims them looks here. */

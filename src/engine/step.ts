@@ -121,6 +121,7 @@ class Step {
         store: stores.main,
         path: this.#path,
         view,
+        ...(sandbox.kind === "none" ? { inputLinks: this.#context.inputLinks } : {}),
         passed: { ...passed, ...this.#secrets.env },
       });
       let sealed: SealedTree | undefined;
@@ -332,6 +333,7 @@ class Step {
     const { slot, execution } = this.#request;
     const folder = join(stores.main.scratchDir, "failed", execution);
     try {
+      await this.#context.inputLinks.straighten(slot);
       keepSlot(slot, folder);
       for (const old of (await record.keptScratch(madeOutput(this.#request))).slice(KEPT_SCRATCH - 1)) {
         await removeTree(old.scratch);

@@ -10,6 +10,8 @@ import { isBusy, recordError } from "./sqlite-errors.ts";
 /** SQLite waits for a lock by blocking the thread. It gets short turns, so that a run goes on listening between them. */
 const BLOCKING_MS = 50;
 const PAUSE_MS = 10;
+/** A checkpoint syncs twice. A commit writes about 20 pages, so that SQLite's own 1,000 would mean one every 50 steps; 32 MB. */
+const CHECKPOINT_PAGES = 8192;
 
 export class SqliteConnection {
   /** Absolute path of the database. */
@@ -52,7 +54,10 @@ export class SqliteConnection {
     // The version comes first: nothing is changed in a file that is not ours or is too new.
     const version = await this.#patiently(() => schemaVersion(this.#db, this.file));
     await this.#patiently(() =>
-      this.#db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536"),
+      this.#db.exec(
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;
+         PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${CHECKPOINT_PAGES * 4096}`,
+      ),
     );
     if (version < SCHEMA_VERSION) await this.write(() => migrate(this.#db, this.file));
   }

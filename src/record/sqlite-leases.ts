@@ -20,6 +20,14 @@ import type {
   RecordDb,
 } from "./types.ts";
 
+const TOKENS = randomBytes(12).toString("hex");
+let tokens = 0;
+
+/** Nobody else's, ever: random for this process, and counted. */
+function nextToken(): string {
+  return `${TOKENS}${(++tokens).toString(16).padStart(8, "0")}`;
+}
+
 type LeaseCalls = Pick<RecordDb, "claim" | "fail">;
 
 export function leaseCalls(db: SqliteConnection, now: () => Millis): LeaseCalls {
@@ -99,7 +107,7 @@ function takeLease(db: SqliteConnection, startedAt: Millis, request: ClaimReques
     request.isolation,
     request.path,
   )!;
-  const token = randomBytes(16).toString("hex");
+  const token = nextToken();
   const insert =
     "INSERT INTO leases (output_id, execution_id, resolved_key, token, slot) VALUES (?, ?, ?, ?, ?)";
   db.run(insert, outputId, id, bytesOf(request.resolvedKey), token, request.slot);

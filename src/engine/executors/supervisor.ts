@@ -31,6 +31,9 @@ done
 /** What a launcher runs first: it tells the supervisor (fd 4) its group, lets go of it, and becomes the command. */
 export const LAUNCHER = `umask 022; echo "+$$" >&4 || exit 125; exec 4>&-; exec "$@"`;
 
+/** How long a group may be over before it is told. Its number is not given to another in so short a time. */
+const OVER_MS = 50;
+
 export interface Supervisor {
   /** Absolute path of its FIFO. */
   readonly fifo: string;
@@ -63,6 +66,14 @@ export function startSupervisor(run: string, fifo: string): Supervisor {
       // It was killed: `alive` says so. Or it was stopped, and has 64 KiB to read: a line that is lost does no harm.
     }
   };
+  /** Groups that are over, to be told of together: each line wakes the supervisor, and costs as much as a small command's hash. */
+  let over = "";
+  let telling: NodeJS.Timeout | undefined;
+  const tellOver = () => {
+    telling = undefined;
+    tell(over);
+    over = "";
+  };
   return {
     fifo,
     fd,
@@ -70,8 +81,12 @@ export function startSupervisor(run: string, fifo: string): Supervisor {
       return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
     },
     started: (group) => tell(`+${group}\n`),
-    ended: (group) => tell(`-${group}\n`),
+    ended(group) {
+      over += `-${group}\n`;
+      telling ??= setTimeout(tellOver, OVER_MS).unref();
+    },
     async close() {
+      clearTimeout(telling);
       tell("q\n");
       closeSync(fd);
       child.ref();
