@@ -10,6 +10,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  writeFileSync,
 } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -96,9 +97,11 @@ class Server implements Postgres {
   init(): void {
     if (process.getuid?.() === 0) chownSync(this.#dir, NOBODY, NOBODY);
     const { password } = this.#options;
-    const auth = password === undefined ? ["-A", "trust"] : ["-A", "scram-sha-256", "--pwfile=/dev/stdin"];
+    const file = join(this.#dir, "password");
+    if (password !== undefined) writeFileSync(file, password);
+    const auth = password === undefined ? ["-A", "trust"] : ["-A", "scram-sha-256", `--pwfile=${file}`];
     const args = ["-D", this.#data, "-U", "postgres", "-E", "UTF8", "--locale=C", "--no-sync", ...auth];
-    this.#run(["initdb", ...args], password);
+    this.#run(["initdb", ...args]);
     if (this.host === "127.0.0.1") return;
     const line = `host all all ${this.host}/24 ${password === undefined ? "trust" : "scram-sha-256"}\n`;
     appendFileSync(join(this.#data, "pg_hba.conf"), line);
@@ -131,7 +134,7 @@ class Server implements Postgres {
     const { password } = this.#options;
     const at = ["-h", join(this.#dir, "s"), "-p", `${this.port}`, "-U", "postgres"];
     const env = password === undefined ? {} : { PGPASSWORD: password };
-    return this.#run(["psql", ...at, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement], undefined, env);
+    return this.#run(["psql", ...at, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement], env);
   }
 
   stop(): void {
@@ -150,7 +153,7 @@ class Server implements Postgres {
     return join(this.#dir, "data");
   }
 
-  #run([program, ...args]: readonly string[], input?: string, env: Record<string, string> = {}): string {
+  #run([program, ...args]: readonly string[], env: Record<string, string> = {}): string {
     const user =
       process.getuid?.() === 0 ? ["setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"] : [];
     const argv = [...(this.#options.prefix ?? []), ...user, join(this.#bin, program!), ...args];
@@ -159,8 +162,7 @@ class Server implements Postgres {
       encoding: "utf8",
       env: { PATH: process.env["PATH"], HOME: "/tmp", LC_ALL: "C", ...env },
       timeout: 120_000,
-      stdio: [input === undefined ? "ignore" : "pipe", "pipe", "pipe"],
-      ...(input === undefined ? {} : { input }),
+      stdio: ["ignore", "pipe", "pipe"],
     });
     if (status !== 0) throw new Error(`${program} ${args.join(" ")}: ${error ?? stderr}`);
     return stdout.trim();

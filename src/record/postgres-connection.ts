@@ -92,6 +92,13 @@ export class PostgresConnection implements Session {
     return () => void this.#listeners.delete(listener);
   }
 
+  /** From now on no call waits for the database. */
+  giveUp(): void {
+    this.#gaveUp = true;
+    this.#hurry.abort();
+    this.#hurry = new AbortController();
+  }
+
   async close(): Promise<void> {
     if (!this.#pool.ended) await this.#pool.end();
   }
@@ -143,11 +150,7 @@ export class PostgresConnection implements Session {
 
   #pause(error: unknown): void {
     if (this.#waiting++ > 0 || !this.#opened) return;
-    const giveUp = () => {
-      this.#gaveUp = true;
-      this.#hurry.abort();
-      this.#hurry = new AbortController();
-    };
+    const giveUp = () => this.giveUp();
     const told = postgresError(error, this.url) as Error;
     for (const listener of this.#listeners) listener({ error: told, giveUp });
   }

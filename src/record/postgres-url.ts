@@ -1,7 +1,7 @@
 // Where a shared record is, from its URL: what libpq's URLs say, and three parameters of our own. What the URL leaves out
 // comes from PGHOST, PGUSER and their like, a password also from ~/.pgpass.
-import { existsSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
+import { readFileSync, statSync } from "node:fs";
+import { homedir, userInfo } from "node:os";
 import { join } from "node:path";
 import type { ClientConfig } from "pg";
 import { AlamodeError } from "../errors.ts";
@@ -55,6 +55,8 @@ export function postgresPlace(text: string): PostgresPlace {
   const patienceMs = seconds("patience_seconds", PATIENCE_S);
   const options = [url.searchParams.get("options"), `-c search_path=${schema}`].filter(Boolean).join(" ");
   url.searchParams.delete("options");
+  const password = passwordFor(url);
+  if (password !== undefined) url.searchParams.set("password", password);
   return {
     config: {
       connectionString: url.href,
@@ -63,7 +65,6 @@ export function postgresPlace(text: string): PostgresPlace {
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       keepAlive: true,
       keepAliveInitialDelayMillis: CONNECT_TIMEOUT_MS,
-      ...passwordOf(url),
     },
     shown,
     schema,
@@ -75,38 +76,40 @@ export function postgresPlace(text: string): PostgresPlace {
 /** A URL as it may be shown: without a password, wherever in it that is. */
 export function shownUrl(text: string): string {
   return text
-    .replace(/^([a-z]+:\/\/[^:/?#@]*):[^@/]*@/i, "$1@")
+    .replace(/^([a-z]+:\/\/[^:/?#@]*):.*@/i, "$1@") // to the last @: a password may hold anything
     .replace(/([?&])(?:password|sslpassword)=[^&]*(&|$)/gi, (_, before: string, after: string) =>
       after === "" ? "" : before,
     );
 }
 
-/** Nothing where the URL or PGPASSWORD has it: then pg finds it. It is asked only if the server wants one. */
-function passwordOf(url: URL): Pick<ClientConfig, "password"> {
-  if (url.password !== "" || url.searchParams.has("password") || process.env["PGPASSWORD"]) return {};
-  // biome-ignore lint/suspicious/noExplicitAny: the types do not know what pg hands over
-  const password = (asked: any) => passwordFromFile(asked as Asked);
-  return { password: password as unknown as () => string };
+/** The password of ~/.pgpass, where neither URL nor PGPASSWORD has one: pg would warn of each use of that file. */
+function passwordFor(url: URL): string | undefined {
+  const { env } = process;
+  if (url.password !== "" || url.searchParams.has("password") || env["PGPASSWORD"]) return undefined;
+  const file = env["PGPASSFILE"] ?? join(homedir(), ".pgpass");
+  const given = (name: string, value: string, variable: string, usual: string) =>
+    url.searchParams.get(name) || value || env[variable] || usual;
+  const user = given("user", decodeURIComponent(url.username), "PGUSER", userInfo().username);
+  const host = given("host", decodeURIComponent(url.hostname), "PGHOST", "localhost");
+  const wanted = [
+    host.startsWith("/") ? "localhost" : host,
+    given("port", url.port, "PGPORT", "5432"),
+    given("database", decodeURIComponent(url.pathname.slice(1)), "PGDATABASE", user),
+    user,
+  ];
+  return passwordIn(file, wanted);
 }
 
-interface Asked {
-  readonly host?: string;
-  readonly port?: number;
-  readonly database?: string;
-  readonly user?: string;
-}
-
-/** https://www.postgresql.org/docs/current/libpq-pgpass.html, in which the first line that fits counts. */
-function passwordFromFile({ host, port, database, user }: Asked): string | undefined {
-  const file = process.env["PGPASSFILE"] ?? join(homedir(), ".pgpass");
-  if (!existsSync(file)) return undefined;
-  const wanted = [host?.startsWith("/") ? "localhost" : (host ?? "localhost"), `${port}`, database, user];
+/** https://www.postgresql.org/docs/current/libpq-pgpass.html: the first line that fits counts. */
+function passwordIn(file: string, wanted: readonly string[]): string | undefined {
+  const stat = statSync(file, { throwIfNoEntry: false });
+  if (!stat?.isFile() || (stat.mode & 0o077) !== 0) return undefined; // others could read it: pg says so
   for (const line of readFileSync(file, "utf8").split("\n")) {
     if (line.startsWith("#")) continue;
     const fields = [...line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g)].map(([, field = ""]) =>
       field.replaceAll(/\\(.)/g, "$1"),
     );
-    if (wanted.every((value, i) => fields[i] === "*" || fields[i] === value) && fields.length > 4)
+    if (fields.length > 4 && wanted.every((value, i) => fields[i] === "*" || fields[i] === value))
       return fields[4];
   }
   return undefined;

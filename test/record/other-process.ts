@@ -48,6 +48,11 @@ export class OtherProcess {
     this.#child.kill("SIGSTOP");
   }
 
+  /** After `stop`. */
+  go(): void {
+    this.#child.kill("SIGCONT");
+  }
+
   /** Kills it with SIGKILL and waits until it is gone. */
   async kill(): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
