@@ -3,7 +3,7 @@
 import type { Command, Option } from "commander";
 import { type CommonOptions, contextOf, withExisting } from "./context.ts";
 import { date } from "./format.ts";
-import { loadPipeline } from "./load-pipeline.ts";
+import { loadPipeline, openPipeline } from "./load-pipeline.ts";
 
 /** `:files` alone asks the shell for its own completion of paths. */
 export interface Candidate {
@@ -65,21 +65,26 @@ interface Line {
 }
 
 function read(command: Command, words: readonly string[]): Line {
-  const options: Record<string, string> = {};
+  const options: Record<string, string | string[]> = {};
+  const set = (option: Option, value: string) => {
+    const before = options[option.attributeName()];
+    // What may be said again is a list, as Commander has it.
+    options[option.attributeName()] = option.attributeName() === "param" ? [...(before ?? []), value] : value;
+  };
   let given = 0;
   let pending: Option | undefined;
   let onlyArguments = false;
   for (const word of words) {
     const [name = word, value] = word.startsWith("--") ? word.split(/=(.*)/s) : [word];
     if (pending !== undefined) {
-      options[pending.attributeName()] = word;
+      set(pending, word);
       pending = undefined;
     } else if (onlyArguments || !word.startsWith("-")) given++;
     else if (word === "--") onlyArguments = true;
     else {
       const option = command.options.find(({ short, long }) => name === short || name === long);
       if (option?.required && value === undefined) pending = option;
-      else if (option !== undefined && value !== undefined) options[option.attributeName()] = value;
+      else if (option !== undefined && value !== undefined) set(option, value);
     }
   }
   return {
@@ -109,6 +114,8 @@ async function valuesOf(program: Command, name: string, line: Line): Promise<rea
     case "record":
     case "params":
       return [FILES];
+    case "param":
+      return await params(line.options);
     case "sandbox":
       return ["none", "bubblewrap"].map((value) => ({ value }));
     case "from":
@@ -141,6 +148,16 @@ async function tasks(options: CommonOptions, patterns: boolean): Promise<Candida
     ];
   } catch {
     return []; // the command itself tells why
+  }
+}
+
+/** What `-p` takes: `k=`. */
+async function params(options: CommonOptions): Promise<Candidate[]> {
+  try {
+    const { params: known = {} } = await openPipeline(await contextOf(options));
+    return Object.entries(known).map(([name, { takes }]) => ({ value: `${name}=`, about: takes }));
+  } catch {
+    return [];
   }
 }
 

@@ -16,6 +16,7 @@ _alamode() {
       COMPREPLY=()
       return
     fi
+    [[ $value == *= ]] && type compopt >/dev/null 2>&1 && compopt -o nospace
     value=\${value#"$cut"}
     [[ $whole == [\\'\\"]* ]] || printf -v value %q "$value"
     COMPREPLY+=("$value")

@@ -70,6 +70,20 @@ test("what can follow: commands, options, tasks, patterns, runs, files", async (
   assert.match(await here.done(["complete", "--", "show", "1"]), /^1\t.* test {2}first run$/m);
 });
 
+test("parameters are offered by name, and those given choose the tasks", async (t) => {
+  const here = project(t, {
+    "pipeline.ts": `import { Dag, integer, pipeline, text } from "a-la-mode";
+      export default pipeline({ k: integer(1), kind: text("a") }, ({ k, kind }) => {
+        const dag = new Dag();
+        for (let n = 0; n < k; n++) dag.task(kind + n, { command: "true" });
+        return dag;
+      });`,
+  });
+  assert.deepEqual(await values(here, "run", "-p", "k"), ["k=", "kind="]);
+  assert.match(await here.done(["complete", "--", "run", "-p", "k"]), /^k=\ta whole number$/m);
+  assert.deepEqual(await values(here, "run", "-p", "k=2", "--param=kind=b", "b"), ["b0", "b1"]);
+});
+
 test("the line of a shell is split as the shell would", async (t) => {
   const here = await ran(t);
   const at = async (line: string) => (await here.done(["complete", "--line", line])).trim();
