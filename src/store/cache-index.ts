@@ -145,8 +145,13 @@ export class CacheIndex {
     );
   }
 
+  /** Somebody may have removed the whole cache: what this process used is let go of with its lock, too. */
   close(): void {
-    this.#write(() => this.#run("DELETE FROM uses WHERE holder = ?", this.#me));
+    try {
+      this.#write(() => this.#run("DELETE FROM uses WHERE holder = ?", this.#me));
+    } catch (error) {
+      if ((error as { readonly code?: unknown }).code !== "ERR_SQLITE_ERROR") throw error;
+    }
     this.#db.close();
   }
 
@@ -178,7 +183,7 @@ export class CacheIndex {
       this.#db.exec("COMMIT");
       return result;
     } catch (error) {
-      this.#db.exec("ROLLBACK");
+      if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw error;
     }
   }

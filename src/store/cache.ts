@@ -245,7 +245,6 @@ export class TreeCache {
   /** What this process used is let go of. */
   async close(): Promise<void> {
     if (this.#opened === undefined) return;
-    this.#shrink();
     const { index, giveBack } = this.#opened;
     if (isOld(join(this.#dir, "swept"), SWEEP_EVERY_MS)) await this.#sweep(index);
     index.close();

@@ -1,10 +1,12 @@
 // Folders and files for the tests of stores, made in a folder of the test's own that goes with it.
+import { hash } from "node:crypto";
 import { chmodSync, mkdirSync, mkdtempSync, realpathSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import type { TestContext } from "node:test";
 import type { OutputId } from "../../src/plan/types.ts";
 import { removeTree } from "../../src/store/remove.ts";
+import type { Tree } from "../../src/store/types.ts";
 
 /** A new folder, removed after the test. */
 export function scratch(t: Pick<TestContext, "after">): string {
@@ -32,6 +34,12 @@ function put(place: string, thing: Thing): void {
     writeFileSync(place, thing.run);
     chmodSync(place, 0o755);
   }
+}
+
+/** The tree of a lone file with that text. */
+export function textTree(text: string): Tree {
+  const sha256 = hash("sha256", text);
+  return new Map([["", { kind: "file", size: Buffer.byteLength(text), sha256, executable: false }]]);
 }
 
 /** An output's ID, made of one hex digit. */
