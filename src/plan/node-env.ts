@@ -31,6 +31,7 @@ const NPM = [
     "https_proxy",
     "noproxy",
     "fetch_retries",
+    "fetch_timeout",
   ]
     .map((name) => `npm_config_${name}`)
     .flatMap((name) => [name, name.toUpperCase()]),
