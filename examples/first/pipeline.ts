@@ -20,12 +20,17 @@ const counts = ["apple", "pear", "plum"].map((fruit) =>
     .after(words),
 );
 
-// A task can be a function, too. `produces` gives the result a file name. Nothing depends on this one: it is what a run is for.
+// A task can be a function, too. `produces` gives the result a file name, and `publish` says where to find it, as it was last made.
+// Nothing depends on this one: it is what a run is for.
 dag
-  .task("report", {
-    ...module<typeof report>("./report.ts", { export: "report", args: { title: "Fruit" } }),
-    produces: "report.md",
-  })
+  .task(
+    "report",
+    {
+      ...module<typeof report>("./report.ts", { export: "report", args: { title: "Fruit" } }),
+      produces: "report.md",
+    },
+    { publish: "results/report.md" },
+  )
   .after(...counts);
 
 export default dag;

@@ -21,7 +21,7 @@ test("init, run, run again, change, look: the first minute", async (t) => {
   assert.equal(first.code, 0);
   assert.match(first.stdout, /^● words +\d/m);
   assert.match(first.stdout, /^5 tasks: 5 ran, [\d.]+ s$/m);
-  assert.match(first.stdout, /^report → \.alamode\/outputs\/\w\w\/\w{64}\/report\.md\n$/m);
+  assert.match(first.stdout, /^report → results\/report\.md\n$/m);
   const shown = first.stdout.trim().split(" → ")[1]!;
   assert.equal(here.read(shown), REPORT);
 
