@@ -61,6 +61,8 @@ export interface Context extends Places {
   readonly options: CommonOptions;
   /** The flags given, to be repeated in commands that are shown: `-f other.dag `, each with a blank after it. */
   readonly flags: string;
+  /** Of these, those that say where: all but a pipeline's parameters and date. */
+  readonly placeFlags: string;
 }
 
 export async function contextOf(options: CommonOptions): Promise<Context> {
@@ -80,6 +82,7 @@ export async function contextOf(options: CommonOptions): Promise<Context> {
     cwd,
     settings,
     options,
+    placeFlags: flags.join(""),
     flags: flags.join("") + paramFlags(options),
     path,
     ...places,

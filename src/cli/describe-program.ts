@@ -74,6 +74,7 @@ export async function describeProgram(
     slots,
     incomplete,
     undated: false,
+    nameOf: (slot) => schedule.nameOf(slot),
     params: undefined,
     async at(slot: Slot | undefined) {
       if (slot === undefined) return { plan, params };

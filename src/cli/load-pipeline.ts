@@ -31,6 +31,8 @@ export interface OpenPipeline {
   readonly undated: boolean;
   /** What it can be given; undefined where only it knows. */
   readonly params: Params | undefined;
+  /** What people call a slot. */
+  nameOf(slot: Slot): string;
   at(slot: Slot | undefined): Promise<DescribedPlan>;
 }
 
@@ -61,7 +63,7 @@ export async function loadPipeline(context: Context, file = context.options.file
       "many-dates",
       `${context.options.date} are ${slots.length} slots; this takes one`,
       {
-        hint: "Only  alamode run  takes many.",
+        hint: "Only  alamode run  and  alamode status  take many.",
       },
     );
   }
@@ -144,6 +146,7 @@ async function described(path: string, shown: string, context: Context): Promise
   return describeProgram(path, shown, request);
 }
 
+/** A plan file's schedule is not looked at here: it may be anything, and matters only to who schedules it. */
 function onePlan(plan: Plan): OpenPipeline {
   return {
     schedule: undefined,
@@ -151,6 +154,7 @@ function onePlan(plan: Plan): OpenPipeline {
     incomplete: 0,
     undated: true,
     params: {},
+    nameOf: () => "",
     at: async () => ({ plan, params: {} }),
   };
 }

@@ -1,6 +1,6 @@
 // Performs a plan for `run` and `exec`: tells about it while it goes on, and says where the results are.
 import type { RunEvent } from "../engine/events.ts";
-import { run } from "../engine/run.ts";
+import { type RunOptions, run } from "../engine/run.ts";
 import { goalsOf } from "../plan/graph.ts";
 import type { RunFlags } from "./commands/run.ts";
 import { type Context, machineOf, sandboxOf, withBoth } from "./context.ts";
@@ -10,6 +10,22 @@ import type { Pipeline } from "./load-pipeline.ts";
 import { startTelling } from "./tell-run.ts";
 
 const MOST_SHOWN = 5;
+
+/** What every run of the command line is asked for with, as the flags and the settings say. */
+export function runOptions(context: Context, options: RunFlags): Omit<RunOptions, "record" | "store"> {
+  const jobs = options.jobs ?? context.settings.jobs;
+  const { path } = context;
+  const { maxDepth } = context.settings;
+  return {
+    project: context.project,
+    keepGoing: options.keepGoing ?? context.settings.keepGoing ?? false,
+    ...sandboxOf(context, options),
+    ...machineOf(context),
+    ...(maxDepth === undefined ? {} : { maxDepth }),
+    ...(jobs === undefined ? {} : { jobs }),
+    ...(path === undefined ? {} : { path }),
+  };
+}
 
 /** Runs, tells, and gives the exit code. `only`: just the goals' own steps. */
 export async function performRun(
@@ -25,9 +41,6 @@ export async function performRun(
       tasks: Object.keys(plan.tasks),
       flags: context.flags,
     });
-    const jobs = options.jobs ?? context.settings.jobs;
-    const { path } = context;
-    const { maxDepth } = context.settings;
     const published = new Map<string, Extract<RunEvent, { event: "task.published" }>>();
     try {
       const result = await run(plan, {
@@ -37,20 +50,14 @@ export async function performRun(
         pipeline: name,
         params,
         verified: true, // whatever a pipeline is loaded from
-        keepGoing: options.keepGoing ?? context.settings.keepGoing ?? false,
-        project: context.project,
         onEvent(event) {
           if (event.event === "task.published") published.set(event.task, event);
           telling.event(event);
         },
         signal: telling.stop,
         kill: telling.kill,
-        ...sandboxOf(context, options),
-        ...machineOf(context),
-        ...(maxDepth === undefined ? {} : { maxDepth }),
+        ...runOptions(context, options),
         ...(goals === undefined ? {} : { goals, ...(options.force ? { force: goals } : {}) }),
-        ...(jobs === undefined ? {} : { jobs }),
-        ...(path === undefined ? {} : { path }),
       });
       telling.close();
       if (result.status === "interrupted") return EXIT.interrupted;

@@ -56,6 +56,23 @@ command("run", "bring tasks up to date", () => import("./commands/run.ts").then(
     example("alamode run", "alamode run blur 'align/*'", "alamode run -f other.dag --jobs 8"),
   );
 
+command("schedule", "stay running, and run each slot of the schedule as soon as it is complete", () =>
+  import("./commands/schedule.ts").then((m) => m.scheduleCommand),
+)
+  .argument("[tasks...]", "task names or patterns; all that nothing depends on, if none")
+  .option("--once", "run what is due now, and end: for another clock to call")
+  .addOption(new Option("--systemd", "print a unit and its timer that do").conflicts("cron"))
+  .option("--cron", "print a line for crontab that does")
+  .option("-j, --jobs <n>", "how many tasks run at once (default: the number of cores)", wholeNumber)
+  .option("-k, --keep-going", "after a failure, go on with all of the slot that does not need it")
+  .option("--sandbox <kind>", SANDBOX)
+  .option("--logs", "show what the tasks print, as they print it")
+  .option("--json", "print what happens as JSON, one object a line")
+  .addHelpText(
+    "after",
+    example("alamode schedule", "alamode schedule -f daily.ts -p k=4", "alamode schedule --systemd"),
+  );
+
 command("status", "what would run now, and why", () =>
   import("./commands/status.ts").then((m) => m.statusCommand),
 )

@@ -33,9 +33,16 @@ function whatHappened(failure: TaskFailure): string {
   return GOES_ON.test(message) ? message : `failed: ${message}`;
 }
 
-/** What failed, the end of its log, and where to look. `flags` are repeated in the commands shown. */
-export function failureBlock(task: string, failure: TaskFailure, flags: string, paint: Paint): string[] {
-  const head = `${paint.bad("✗")} ${nameText(task)} ${whatHappened(failure)}`;
+/** What failed, the end of its log, and where to look. `flags` are repeated in the commands shown; `of` is a slot. */
+export function failureBlock(
+  task: string,
+  failure: TaskFailure,
+  flags: string,
+  paint: Paint,
+  of?: string,
+): string[] {
+  const name = of === undefined ? nameText(task) : `${of} ${nameText(task)}`;
+  const head = `${paint.bad("✗")} ${name} ${whatHappened(failure)}`;
   if (failure.kind === "interrupted") return [head];
   const tries = `(attempt ${failure.attempt} of ${failure.attempts})`;
   const lines = [
@@ -48,9 +55,9 @@ export function failureBlock(task: string, failure: TaskFailure, flags: string, 
   if (failure.hint !== undefined) lines.push(indent(failure.hint, 2));
   if (failure.logTail.length > 0)
     lines.push("", ...failure.logTail.map((line) => indent(stripVTControlCharacters(line), 4)), "");
-  const name = shellWord(task);
-  if (failure.log !== undefined) lines.push(`  log      alamode log ${flags}${name}`);
-  if (failure.scratch !== undefined) lines.push(`  look in  alamode shell ${flags}${name}`);
+  const word = shellWord(task);
+  if (failure.log !== undefined) lines.push(`  log      alamode log ${flags}${word}`);
+  if (failure.scratch !== undefined) lines.push(`  look in  alamode shell ${flags}${word}`);
   return lines;
 }
 

@@ -3,13 +3,11 @@
 
 import { jsonLine } from "../bencode/as-json.ts";
 import type { RunEvent } from "../engine/events.ts";
-import { LogReader } from "./follow.ts";
+import { followRun } from "./follow-run.ts";
 import { liveView } from "./live-view.ts";
 import { plainView } from "./plain-view.ts";
-import { whenUnread } from "./stdout.ts";
+import { stopping } from "./stopping.ts";
 import { isLive } from "./view.ts";
-
-const FOLLOW_MS = 100;
 
 export interface TellingOptions {
   readonly json: boolean;
@@ -33,49 +31,23 @@ export function startTelling({ json, logs, tasks, flags }: TellingOptions): Tell
   const stream = json ? process.stderr : process.stdout;
   const mixed = json && process.stdout.isTTY === true;
   const view = (isLive(stream) && !mixed ? liveView : plainView)({ stream, tasks, flags });
-  const readers = new Map<string, LogReader>();
-  const stop = new AbortController();
-  const kill = new AbortController();
-
-  function drain(task: string, last: boolean): void {
-    const lines = readers.get(task)?.read(last) ?? [];
-    if (lines.length > 0) view.log(task, lines);
-    if (last) readers.delete(task);
-  }
-  const following = logs
-    ? setInterval(() => {
-        for (const task of readers.keys()) drain(task, false);
-      }, FOLLOW_MS)
-    : undefined;
+  const following = logs ? followRun(view.log) : undefined;
+  const signals = stopping(view.say);
 
   function event(told: RunEvent): void {
     if (json) process.stdout.write(`${jsonLine(told)}\n`);
-    if (logs && told.event === "task.started") readers.set(told.task, new LogReader(told.log));
-    if (logs && (told.event === "task.ran" || told.event === "task.failed")) drain(told.task, true);
+    following?.event(told);
     view.event(told);
   }
-
-  function interrupted(): void {
-    if (stop.signal.aborted) {
-      kill.abort();
-      return;
-    }
-    stop.abort();
-    view.say("stopping: what runs is being ended; once more to kill it");
-  }
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) process.on(signal, interrupted);
-  const readAgain = whenUnread(() => stop.abort());
 
   let closed = false;
   function close(): void {
     if (closed) return;
     closed = true;
-    clearInterval(following);
+    following?.close();
     view.close();
-    for (const signal of signals) process.off(signal, interrupted);
-    readAgain();
+    signals.close();
   }
 
-  return { event, stop: stop.signal, kill: kill.signal, close };
+  return { event, stop: signals.stop, kill: signals.kill, close };
 }

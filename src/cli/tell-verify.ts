@@ -3,7 +3,7 @@
 import { jsonLine } from "../bencode/as-json.ts";
 import type { VerifyEvent } from "../engine/verify-events.ts";
 import { clip } from "../plan/clip.ts";
-import { whenUnread } from "./stdout.ts";
+import { stopping } from "./stopping.ts";
 import { progressText, verifyLines } from "./verify-report.ts";
 import { columnsOf, isLive, nameColumns, paintFor } from "./view.ts";
 
@@ -35,8 +35,6 @@ export function startTellingVerify({ json, stored, tasks, flags }: TellingVerify
   const words = { paint: paintFor(stream), flags, stored, cwd: process.cwd(), columns: nameColumns(tasks) };
   const running = new Map<string, { since: number; sizeBytes?: number }>();
   const progress = { done: 0, outputs: 0 };
-  const stop = new AbortController();
-  const kill = new AbortController();
   let stale = 0;
   let drawn = false;
 
@@ -72,23 +70,12 @@ export function startTellingVerify({ json, stored, tasks, flags }: TellingVerify
     say(verifyLines(told, words));
   }
 
-  function interrupted(): void {
-    if (stop.signal.aborted) {
-      kill.abort();
-      return;
-    }
-    stop.abort();
-    say(["stopping: what runs is being ended; once more to kill it"]);
-  }
-  const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-  for (const signal of signals) process.on(signal, interrupted);
-  const readAgain = whenUnread(() => stop.abort());
+  const signals = stopping((line) => say([line]));
 
   function close(): void {
     clearInterval(ticking);
     erase();
-    for (const signal of signals) process.off(signal, interrupted);
-    readAgain();
+    signals.close();
   }
-  return { event, stop: stop.signal, kill: kill.signal, close };
+  return { event, stop: signals.stop, kill: signals.kill, close };
 }

@@ -24,8 +24,9 @@ import type { FailedTask } from "./run.ts";
 import { readyFor } from "./sandbox/open.ts";
 import type { PlanSandboxes } from "./sandbox/sandboxes.ts";
 import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
+import type { RunQueue } from "./shared-queue.ts";
 import { keepSources } from "./sources.ts";
-import { gpuEnv, type StartQueue } from "./start-queue.ts";
+import { gpuEnv } from "./start-queue.ts";
 import { takeStep } from "./step.ts";
 import { digestsOf, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 import type { Made } from "./strays.ts";
@@ -35,7 +36,7 @@ import { type Surroundings, Work } from "./work.ts";
 export interface Shared extends Surroundings {
   readonly run: RunId;
   readonly context: StepContext;
-  readonly queue: StartQueue;
+  readonly queue: RunQueue;
   readonly keepGoing: boolean;
   /** How deep plans may lie in plans that tasks wrote. */
   readonly maxDepth: number;

@@ -19,6 +19,7 @@ import type { PlanSandboxes, Sandboxes } from "./sandbox/sandboxes.ts";
 import { sweepScratch } from "./scratch.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 import { Settler } from "./settler.ts";
+import type { RunQueue, SharedQueue } from "./shared-queue.ts";
 import { StartQueue } from "./start-queue.ts";
 import { endStrays, type Made } from "./strays.ts";
 import type { Surroundings, Work } from "./work.ts";
@@ -40,6 +41,7 @@ export interface Performance extends Surroundings {
   readonly sandboxes: Sandboxes;
   readonly shutIn: PlanSandboxes;
   readonly jobs: number;
+  readonly queue: SharedQueue | undefined;
   readonly keepGoing: boolean;
   readonly path: string;
   readonly maxDepth: number;
@@ -76,7 +78,9 @@ export async function perform(performance: Performance): Promise<Performed> {
   let executions = 0;
   try {
     await sweepScratch(record, main, host.host);
-    const queue = new StartQueue(await executor.openSlots(folder, jobs), performance.machine);
+    const folders = await executor.openSlots(folder, jobs);
+    const queue: RunQueue =
+      performance.queue?.forRun(folders) ?? new StartQueue(folders, performance.machine);
     warnOfImages(performance);
     const shared: Shared = {
       ...performance,

@@ -29,6 +29,7 @@ import { readyFor } from "./sandbox/open.ts";
 import { Sandboxes } from "./sandbox/sandboxes.ts";
 import { secretMissing } from "./secrets/references.ts";
 import { Secrets } from "./secrets/secrets.ts";
+import type { SharedQueue } from "./shared-queue.ts";
 import { keepSources, sourceReader } from "./sources.ts";
 import { Work } from "./work.ts";
 
@@ -40,6 +41,8 @@ export interface RunOptions {
   readonly goals?: readonly string[];
   /** How many steps at once; by default one for each core. */
   readonly jobs?: number;
+  /** What this run shares with others of this process, instead of `jobs`, `resources` and `pools` of its own. */
+  readonly queue?: SharedQueue;
   /** After a failure, go on with what does not depend on it. */
   readonly keepGoing?: boolean;
   /** The PATH of steps whose spec names none. */
@@ -151,7 +154,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const due = [...decision.due.keys()];
   // A slot costs a few folders: no more than there can be use for, which a plan yet to be written leaves open.
   const grows = due.some((node) => work.of(node).runnable.expand);
-  const jobs = Math.max(1, Math.min(options.jobs ?? defaultJobs(), grows ? Number.POSITIVE_INFINITY : tasks));
+  const most = Math.max(1, Math.min(options.jobs ?? defaultJobs(), grows ? Number.POSITIVE_INFINITY : tasks));
+  const jobs = options.queue?.jobs ?? most;
   const durations = await record.durations(due.map(nameOf));
   const estimate = estimateMs(due.map(nameOf), durations, jobs);
   emit({
@@ -208,6 +212,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
         sandboxes,
         shutIn,
         jobs,
+        queue: options.queue,
         keepGoing: options.keepGoing ?? false,
         path: options.path ?? DEFAULT_PATH,
         callerEnv,

@@ -4,7 +4,8 @@ import type { PlanGraph } from "../plan/graph.ts";
 import type { ExecutionId, Success } from "../record/types.ts";
 import type { TaskFailure } from "./events.ts";
 import type { Amounts } from "./machine.ts";
-import type { Grant, Rank, StartQueue, Waiting } from "./start-queue.ts";
+import type { RunQueue } from "./shared-queue.ts";
+import type { Grant, Rank, Waiting } from "./start-queue.ts";
 import type { StepOutcome } from "./step-types.ts";
 
 export type NodeState =
@@ -35,7 +36,7 @@ export interface Schedule {
   /** Nodes that need not be run and are inputs of due ones. */
   readonly done: ReadonlyMap<number, Success>;
   /** Where all plans of the run wait for their turn. */
-  readonly queue: StartQueue;
+  readonly queue: RunQueue;
   readonly keepGoing: boolean;
   readonly stop: AbortSignal;
   /** What an attempt (from 1) takes of the machine. */

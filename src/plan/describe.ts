@@ -35,6 +35,8 @@ export interface Description {
   readonly params: Params;
   /** How many slots of the range asked for are not complete yet. */
   readonly incomplete: number;
+  /** What people call a slot: `2026-11-01`. */
+  nameOf(slot: Slot): string;
   /** Describes it for one slot, whether it is among those asked for or not. Describes anew each time but the first. */
   at(slot: Slot | undefined): Promise<Described>;
 }
@@ -52,8 +54,10 @@ export async function describe(exported: unknown, request: DescribeRequest): Pro
   const called = typeof exported === "function";
   const dag = dagIn(called ? await exported() : await exported, called);
   const texts = scheduleTexts(dag.meta);
+  const schedule = await openSchedule(texts ?? DAILY);
   return {
-    schedule: texts && (await openSchedule(texts)),
+    schedule: texts && schedule,
+    nameOf: (slot) => schedule.nameOf(slot),
     slots: [undefined],
     undated: true,
     params: {},
@@ -99,6 +103,7 @@ async function describeParams(
     schedule: texts === undefined ? undefined : schedule,
     slots,
     undated: !dated,
+    nameOf: (slot) => schedule.nameOf(slot),
     params,
     incomplete,
     async at(slot) {

@@ -36,6 +36,7 @@ async function load(folder: string, file?: string) {
     options: file === undefined ? {} : { file },
     flags: "",
     path: undefined,
+    placeFlags: "",
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
     cache: { dir: join(folder, ".alamode/cache"), capBytes: 20 * 2 ** 30 },

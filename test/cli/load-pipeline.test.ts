@@ -27,6 +27,7 @@ function load(folder: string, file?: string): Promise<Pipeline> {
     options: {},
     flags: "",
     path: undefined,
+    placeFlags: "",
     store: join(folder, ".alamode"),
     storeDir: join(folder, ".alamode"),
     cache: { dir: join(folder, ".alamode/cache"), capBytes: 20 * 2 ** 30 },

@@ -1,15 +1,16 @@
 // alamode status: what a run would do now, in order, and why.
 
-import { jsonDocument } from "../../bencode/as-json.ts";
+import { jsonDocument, jsonLine } from "../../bencode/as-json.ts";
 import { type Due, type Reason, type Status, status } from "../../engine/status.ts";
 import { changeText, pathText } from "../../plan/change-text.ts";
 import { clip } from "../../plan/clip.ts";
+import type { Slot } from "../../plan/schedule.ts";
 import { contextOf, machineOf, type SandboxOptions, sandboxOf, withBoth } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { familyOf } from "../families.ts";
 import { count, duration, nameText, oneLine, pad, roughly } from "../format.ts";
 import { selectedGoals } from "../goals.ts";
-import { loadPipeline } from "../load-pipeline.ts";
+import { openPipeline } from "../load-pipeline.ts";
 import { nameColumns } from "../view.ts";
 import { warn } from "../warn.ts";
 
@@ -25,21 +26,37 @@ export interface StatusFlags extends SandboxOptions {
 
 export async function statusCommand(patterns: readonly string[], options: StatusFlags): Promise<number> {
   const context = await contextOf(options);
-  const { plan, name, warnings } = await loadPipeline(context);
-  warn(warnings);
-  const goals = selectedGoals(plan, patterns, "status");
+  const pipeline = await openPipeline(context);
   const { jobs } = context.settings;
   return withBoth(context, async ({ store, record }) => {
-    const found = await status(plan, {
-      store,
-      record,
-      pipeline: name,
-      ...sandboxOf(context, options),
-      ...machineOf(context),
-      ...(goals === undefined ? {} : { goals, ...(options.force ? { force: goals } : {}) }),
-      ...(jobs === undefined ? {} : { jobs }),
-    });
-    process.stdout.write(options.json ? `${jsonDocument(found)}\n` : `${statusLines(found).join("\n")}\n`);
+    const statusOf = async (slot: Slot | undefined): Promise<Status> => {
+      const { plan, name, warnings } = await pipeline.at(slot);
+      warn(warnings);
+      const goals = selectedGoals(plan, patterns, "status");
+      return status(plan, {
+        store,
+        record,
+        pipeline: name,
+        ...sandboxOf(context, options),
+        ...machineOf(context),
+        ...(goals === undefined ? {} : { goals, ...(options.force ? { force: goals } : {}) }),
+        ...(jobs === undefined ? {} : { jobs }),
+      });
+    };
+    const [first, ...others] = pipeline.slots;
+    if (others.length === 0) {
+      const found = await statusOf(first);
+      process.stdout.write(options.json ? `${jsonDocument(found)}\n` : `${statusLines(found).join("\n")}\n`);
+      return EXIT.done;
+    }
+    for (const slot of pipeline.slots as readonly Slot[]) {
+      const found = await statusOf(slot);
+      const date = pipeline.nameOf(slot);
+      const [head] = statusLines(found);
+      process.stdout.write(
+        options.json ? `${jsonLine({ ...found, date })}\n` : `${date}  ${head!.replace(/:$/, "")}\n`,
+      );
+    }
     return EXIT.done;
   });
 }
