@@ -3,7 +3,9 @@ import type { RunEvent } from "./engine/events.ts";
 import type { Pools, Resources } from "./engine/machine.ts";
 import type { RecordedTask } from "./engine/recorded.ts";
 import type { RunResult } from "./engine/run.ts";
+import { AlamodeError } from "./errors.ts";
 import { type Dag, isDag } from "./plan/dag.ts";
+import { isParamPipeline, type ParamPipeline } from "./plan/pipeline.ts";
 import type { OptionsByPattern, OutputId, Plan } from "./plan/types.ts";
 import type { Execution, RecordDb, Run, Success } from "./record/types.ts";
 import type { Stores } from "./store/stores.ts";
@@ -16,6 +18,10 @@ export interface OpenOptions {
 }
 
 export interface RunRequest extends OpenOptions {
+  /** What a `pipeline(…)` is given: parameter → value, or its text. */
+  readonly params?: Readonly<Record<string, unknown>>;
+  /** The slot of its schedule, as `2026-11-01`; by default the last complete one. */
+  readonly date?: string;
   /** Task names or patterns such as `align/*`; by default the tasks nothing depends on. */
   readonly goals?: readonly string[];
   /** Task names or patterns to run again though they are done. */
@@ -49,8 +55,11 @@ export interface RunSummary extends Omit<RunResult, "path"> {
  * Brings a pipeline's goals up to date. Throws `AlamodeError` where the request cannot be run at all: an unknown task, a spec
  * that cannot be run, an input that nobody made, a store or record that cannot be used.
  */
-export async function run(pipeline: Dag | Plan, request: RunRequest = {}): Promise<RunSummary> {
-  const plan = planOf(pipeline);
+export async function run(
+  pipeline: Dag | Plan | ParamPipeline,
+  { params: given, date, ...request }: RunRequest = {},
+): Promise<RunSummary> {
+  const { plan, params } = await described(pipeline, given, date);
   const { run: runPlan } = await import("./engine/run.ts");
   const { selectTasks } = await import("./plan/select.ts");
   const { store, record } = await openBoth(request);
@@ -63,6 +72,7 @@ export async function run(pipeline: Dag | Plan, request: RunRequest = {}): Promi
       ...(goals === undefined ? {} : { goals: selectTasks(plan, goals) }),
       ...(force === undefined ? {} : { force: selectTasks(plan, force) }),
       pipeline: name,
+      params,
       record,
       store,
     });
@@ -143,6 +153,28 @@ export async function open(options: OpenOptions = {}): Promise<Project> {
       await store.close();
     },
   };
+}
+
+async function described(
+  pipeline: Dag | Plan | ParamPipeline,
+  given: RunRequest["params"],
+  date: string | undefined,
+): Promise<{ readonly plan: Plan; readonly params: Readonly<Record<string, string>> }> {
+  if (!isParamPipeline(pipeline) && given === undefined && date === undefined)
+    return { plan: planOf(pipeline), params: {} };
+  const { describe } = await import("./plan/describe.ts");
+  const description = await describe(pipeline, {
+    now: Date.now(),
+    ...(given === undefined ? {} : { params: given }),
+    ...(date === undefined ? {} : { date }),
+  });
+  const [slot, ...others] = description.slots;
+  if (others.length > 0)
+    throw new AlamodeError("many-dates", `${date} are ${others.length + 1} slots; a run takes one`, {
+      hint: "Call run() once for each.",
+    });
+  const { dag, params } = await description.at(slot);
+  return { plan: dag.encode(), params };
 }
 
 function planOf(pipeline: Dag | Plan): Plan {

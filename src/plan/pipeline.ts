@@ -13,7 +13,7 @@ export interface ParamPipeline<P extends Params = Params> {
   readonly [PIPELINE]: true;
   readonly params: P;
   /** Makes the dag. Called once for each slot of a backfill, and possibly once more to learn the schedule. */
-  readonly describe: (values: ValuesOf<P>) => Dag | Promise<Dag>;
+  describe(values: ValuesOf<P>): Dag | Promise<Dag>;
 }
 
 /**
