@@ -278,7 +278,10 @@ function withPlaces(declared: Command): void {
     .option("-p, --param <name=value>", "set a parameter of the pipeline; again for more", repeated)
     .option("--params <file>", "set parameters by a JSON file")
     .option("--date <date>", DATES[declared.name()] ?? DATE)
-    .option("--store <dir>", "folder of the store (default: .alamode; or ALAMODE_STORE)")
+    .option(
+      "--store <dir>",
+      "folder of the store, or s3://bucket/prefix (default: .alamode; or ALAMODE_STORE)",
+    )
     .option("--record <place>", "file or postgres:// URL of the record (default: .alamode/record.db)");
 }
 

@@ -4,9 +4,12 @@ import { sortUtf8 } from "../bencode/order.ts";
 import { eachOf } from "../plan/source-s3.ts";
 import type { S3Objects } from "./s3-objects.ts";
 
+/** So many are asked for one by one. */
 const FEW = 16;
+/** Of more, each so many are a stretch of keys that is listed from its first to its last; several stretches at once. */
+const STRETCH = 250;
 
-/** Whether each key exists, in order; an undefined one does not. Keys are `<text>/<2 hex>/<name>`. */
+/** Whether each key exists, in order; an undefined one does not. */
 export async function presentIn(
   objects: S3Objects,
   keys: readonly (string | undefined)[],
@@ -18,29 +21,21 @@ export async function presentIn(
       if ((await objects.head(key)) !== undefined) found.add(key);
     });
   } else {
-    await eachOf(foldersOf(asked), async ([folder, within]) => {
-      for await (const key of listed(objects, folder, within)) found.add(key);
+    const stretches = Array.from({ length: Math.ceil(asked.length / STRETCH) }, (_, n) =>
+      asked.slice(n * STRETCH, (n + 1) * STRETCH),
+    );
+    await eachOf(stretches, async (stretch) => {
+      for await (const key of listed(objects, stretch)) found.add(key);
     });
   }
   return keys.map((key) => key !== undefined && found.has(key));
 }
 
-/** The keys by the folder that they lie in, in order. */
-function foldersOf(keys: readonly string[]): [folder: string, keys: string[]][] {
-  const folders = new Map<string, string[]>();
-  for (const key of keys) {
-    const folder = key.slice(0, key.lastIndexOf("/") + 1);
-    const within = folders.get(folder) ?? [];
-    within.push(key);
-    folders.set(folder, within);
-  }
-  return [...folders];
-}
-
-/** The keys of a folder, from each that is asked for up to the end of the page that it is on. `asked` is in order. */
-async function* listed(objects: S3Objects, folder: string, asked: readonly string[]): AsyncGenerator<string> {
+/** Keys from each that is asked for up to the end of the page that it is on. `asked` is in order, and all in one folder. */
+async function* listed(objects: S3Objects, asked: readonly string[]): AsyncGenerator<string> {
+  const folder = asked[0]!.slice(0, asked[0]!.indexOf("/") + 1);
   for (let at = 0; at < asked.length; ) {
-    const [page] = [(await objects.list(folder, { after: asked[at]!.slice(0, -1) }).next()).value];
+    const { value: page } = await objects.list(folder, { after: asked[at]!.slice(0, -1) }).next();
     if (page === undefined) return;
     for (const { key } of page.keys) yield key;
     const last = page.keys.at(-1)?.key;
