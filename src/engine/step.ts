@@ -335,14 +335,18 @@ class Step {
     try {
       await this.#context.inputLinks.straighten(slot);
       keepSlot(slot, folder);
+    } catch {
+      return undefined; // a full disk, say: that the step failed matters more than its scratch folder
+    }
+    try {
       for (const old of (await record.keptScratch(madeOutput(this.#request))).slice(KEPT_SCRATCH - 1)) {
         await removeTree(old.scratch);
         await record.forgetScratch(old.execution);
       }
-      return folder;
     } catch {
-      return undefined; // a full disk, say: that the step failed matters more than its scratch folder
+      // Another user's, perhaps: whoever may remove it does so when it fails there again.
     }
+    return folder;
   }
 }
 

@@ -1,7 +1,7 @@
 // Where a shared record is, from its URL: what libpq's URLs say, and three parameters of our own. What the URL leaves out
 // comes from PGHOST, PGUSER and their like, a password also from ~/.pgpass.
 import { readFileSync, statSync } from "node:fs";
-import { homedir, userInfo } from "node:os";
+import { homedir } from "node:os";
 import { join } from "node:path";
 import type { ClientConfig } from "pg";
 import { AlamodeError } from "../errors.ts";
@@ -89,7 +89,7 @@ function passwordFor(url: URL): string | undefined {
   const file = env["PGPASSFILE"] ?? join(homedir(), ".pgpass");
   const given = (name: string, value: string, variable: string, usual: string) =>
     url.searchParams.get(name) || value || env[variable] || usual;
-  const user = given("user", decodeURIComponent(url.username), "PGUSER", userInfo().username);
+  const user = given("user", decodeURIComponent(url.username), "PGUSER", env["USER"] ?? "");
   const host = given("host", decodeURIComponent(url.hostname), "PGHOST", "localhost");
   const wanted = [
     host.startsWith("/") ? "localhost" : host,

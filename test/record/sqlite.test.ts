@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { test } from "node:test";
 import type { AlamodeError } from "../../src/errors.ts";
 import { isolationOver, isolationSuffices, lesserOf, whateverAbove } from "../../src/record/isolation.ts";
-import { networkFileSystem } from "../../src/record/network-file-system.ts";
+import { networkFileSystem, networkFuse } from "../../src/record/network-file-system.ts";
 import { SCHEMA_VERSION } from "../../src/record/schema.ts";
 import { openSqliteRecord } from "../../src/record/sqlite.ts";
 import { recordError } from "../../src/record/sqlite-errors.ts";
@@ -183,6 +183,30 @@ test("network file systems are known by their numbers, however they are signed",
   for (const local of [0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x2fc12fc1]) {
     assert.equal(networkFileSystem(local), undefined); // ext4, XFS, btrfs, tmpfs, overlay, ZFS
   }
+});
+
+test("file systems of programs are known by the mount that a folder is in", () => {
+  const mountinfo = [
+    "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw",
+    "30 22 0:40 / /home/me/far rw,nosuid - fuse.sshfs me@far:/data rw,user_id=0",
+    "31 22 0:41 / /home/me/far/here rw - ext4 /dev/sdb1 rw",
+    "32 22 0:42 / /mnt/with\\040blank rw - fuse.glusterfs server:/vol rw",
+    "33 22 0:43 / /mnt/own rw - fuse.bindfs /x rw",
+    "34 22 0:44 / /mnt/over rw - ext4 /dev/sdc1 rw",
+    "35 34 0:45 / /mnt/over rw - fuse.s3fs bucket rw",
+    "",
+  ].join("\n");
+  for (const [folder, name] of [
+    ["/home/me", undefined],
+    ["/home/me/far", "SSHFS"],
+    ["/home/me/far/project/.alamode", "SSHFS"],
+    ["/home/me/farther", undefined],
+    ["/home/me/far/here/x", undefined],
+    ["/mnt/with blank/x", "GlusterFS"],
+    ["/mnt/own/x", undefined],
+    ["/mnt/over", "s3fs"],
+  ] as const)
+    assert.equal(networkFuse(mountinfo, folder), name, folder);
 });
 
 test("isolation is ordered, and a container counts only under its image", () => {
