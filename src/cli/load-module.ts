@@ -45,7 +45,7 @@ function prepareNode(): void {
       try {
         const found = next(specifier, context);
         const own = found.url.startsWith(`${pathToFileURL(OWN_PACKAGE).href}/`);
-        return own ? { ...found, url: OWN_INDEX, shortCircuit: true } : found;
+        return own ? { url: OWN_INDEX, shortCircuit: true } : found; // whose format may be another
       } catch {
         return { url: OWN_INDEX, shortCircuit: true };
       }

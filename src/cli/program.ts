@@ -33,7 +33,7 @@ command("init", "write a first pipeline to start from", () =>
   import("./commands/init.ts").then((m) => m.init),
 )
   .argument("[dir]", "folder to write into", ".")
-  .option("--from <example>", "write an example instead: collage, module, python, sweep, weather")
+  .option("--from <example>", "write an example instead: collage, daily, module, python, sweep, weather")
   .addHelpText(
     "after",
     example(

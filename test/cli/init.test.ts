@@ -28,12 +28,12 @@ function scratch(t: TestContext): { readonly folder: string; said(): string } {
   return { folder, said: () => write.mock.calls.map(({ arguments: [text] }) => String(text)).join("") };
 }
 
-async function load(folder: string, file?: string) {
+async function load(folder: string, file?: string, date?: string) {
   return await loadPipeline({
     cwd: folder,
     project: folder,
     settings: await loadSettings(folder),
-    options: file === undefined ? {} : { file },
+    options: { ...(file === undefined ? {} : { file }), ...(date === undefined ? {} : { date }) },
     flags: "",
     path: undefined,
     placeFlags: "",
@@ -71,15 +71,15 @@ for (const example of Object.keys(EXAMPLES)) {
     assert.equal(await init(folder, { from: example }), 0);
     const [wrote = "", next = ""] = said().split("\n");
     assert.match(wrote, /^wrote \S+pipeline\.(ts|py), /);
-    const { packages = [], first } = EXAMPLES[example]!;
-    assert.match(next, /^next: cd \S+ && .*alamode run( -f pipeline\.py)?$/);
+    const { packages = [], first, flags = "" } = EXAMPLES[example]!;
+    assert.match(next, /^next: cd \S+ && .*alamode run( -f pipeline\.py| --date 2025-06-01)?$/);
     for (const name of packages)
       assert.match(next, new RegExp(`&& npm install .*\\b${name.replace("@", "")}@\\d`));
     if (first !== undefined) assert.equal(spawnSync("/bin/sh", ["-c", first], { cwd: folder }).status, 0);
 
     installed(folder);
     const described = ["pipeline.ts", "pipeline.py"].map((name) => join(folder, name)).find(existsSync)!;
-    const { plan, warnings } = await load(folder, described);
+    const { plan, warnings } = await load(folder, described, /--date (\S+)/.exec(flags)?.[1]);
     assert.deepEqual(warnings, []);
     assert.ok(Object.keys(plan.tasks).length >= 3);
     if (described.endsWith(".py")) return;
