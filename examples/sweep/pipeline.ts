@@ -35,6 +35,6 @@ export default pipeline({ qualities: list(integer(), [10, 20, 30]) }, ({ qualiti
   }
 
   const report = { ...bash`python3 report.py ${table}`, files: files("report.py"), produces: "report.html" };
-  dag.task("report", report);
+  dag.task("report", report, { publish: "results/report.html" });
   return dag;
 });

@@ -6,7 +6,7 @@ import { AlamodeError } from "../errors.ts";
 import type { Slot } from "../plan/schedule.ts";
 import type { RunFlags } from "./commands/run.ts";
 import { type Context, type Opened, withBoth } from "./context.ts";
-import { EXIT } from "./errors.ts";
+import { EXIT, tell } from "./errors.ts";
 import { paramFlags } from "./given-params.ts";
 import { selectedGoals } from "./goals.ts";
 import type { Slots } from "./load-pipeline.ts";
@@ -63,8 +63,8 @@ export interface SlotResults {
 }
 
 /**
- * After a failure no more are begun, unless they are scheduled or `keepGoing` says so. An error of one ends all that are not
- * scheduled; what runs then may finish.
+ * After a failure, or an error of one, no more are begun, unless they are scheduled or `keepGoing` says so; what runs then may
+ * finish. The first error is thrown, when all is done.
  */
 export async function runSlots(
   context: Context,
@@ -82,6 +82,8 @@ export async function runSlots(
   let describing: Promise<unknown> = Promise.resolve();
   let halted = false;
   let wrong: { error: unknown } | undefined;
+  /** A day whose data is missing is no reason to leave out the others. */
+  const goesOn = series !== undefined || common.keepGoing === true;
 
   function take<T>(describe: () => Promise<T>): Promise<T> {
     const turn = describing.then(describe);
@@ -125,14 +127,15 @@ export async function runSlots(
 
   async function worker(): Promise<void> {
     for (;;) {
-      if (halted || (wrong !== undefined && series === undefined) || signals.stop.aborted) return;
+      if (halted || (wrong !== undefined && !goesOn) || signals.stop.aborted) return;
       const slot = ahead.pop();
       if (slot === undefined) return;
       try {
         await one(slot);
       } catch (error) {
         if (error instanceof AlamodeError && error.code === "slot-taken") continue; // another scheduler was there first
-        wrong ??= { error };
+        if (wrong !== undefined && goesOn) tell(error, options.json === true);
+        else wrong = { error };
       }
     }
   }

@@ -72,14 +72,14 @@ for (const example of Object.keys(EXAMPLES)) {
     const [wrote = "", next = ""] = said().split("\n");
     assert.match(wrote, /^wrote \S+pipeline\.(ts|py), /);
     const { packages = [], first, flags = "" } = EXAMPLES[example]!;
-    assert.match(next, /^next: cd \S+ && .*alamode run( -f pipeline\.py| --date 2025-06-01)?$/);
+    assert.match(next, /^next: cd \S+ && .*alamode run( -f pipeline\.py| --date \S+)?$/);
     for (const name of packages)
       assert.match(next, new RegExp(`&& npm install .*\\b${name.replace("@", "")}@\\d`));
     if (first !== undefined) assert.equal(spawnSync("/bin/sh", ["-c", first], { cwd: folder }).status, 0);
 
     installed(folder);
     const described = ["pipeline.ts", "pipeline.py"].map((name) => join(folder, name)).find(existsSync)!;
-    const { plan, warnings } = await load(folder, described, /--date (\S+)/.exec(flags)?.[1]);
+    const { plan, warnings } = await load(folder, described, /--date ([\d-]+)/.exec(flags)?.[1]);
     assert.deepEqual(warnings, []);
     assert.ok(Object.keys(plan.tasks).length >= 3);
     if (described.endsWith(".py")) return;

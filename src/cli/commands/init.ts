@@ -47,7 +47,7 @@ export const EXAMPLES: Readonly<Record<string, Example>> = {
   },
   daily: {
     first: "python3 orders.py 2025-06-01 7 && export RATES_KEY=sk-0123456789",
-    flags: "--date 2025-06-01",
+    flags: "--date 2025-06-01..2025-06-07",
   },
   module: {},
   python: { flags: "-f pipeline.py" },
