@@ -114,11 +114,12 @@ for (const how of ["fast", "immediate"] as const) {
   test(`a database that ${how === "fast" ? "restarts" : "crashes"} in the middle of two runs is waited for`, {
     skip,
   }, async (t) => {
-    const tasks = 60;
+    const tasks = 100;
     const here = project(t, { "pipeline.ts": layers(tasks) });
     const env = onRecord(here, `restart_${how}`, 5);
     const runs = [1, 2].map(() => here.start(["run", "--json", "--jobs", "2"], { env, hangMs: HANG_MS }));
-    await Promise.all(runs.map((run) => atLine(run, 20)));
+    await Promise.all(runs.map((run) => run.prints("run.started")));
+    await Promise.race(runs.map((run) => atLine(run, 20)));
     server.shut(how);
     await Promise.any(runs.map((run) => run.prints("record-away")));
     server.start();
@@ -160,4 +161,37 @@ export default dag;
   assert.equal(eventsOf(woken.stdout, "task.ran").length, 0);
   assert.equal(eventsOf(woken.stdout, "task.reused").length, 1);
   assert.equal(sharedRecord(server, "sleep").successes, 1);
+});
+
+test("a record that was moved to a server, and back, has all been done already", { skip }, async (t) => {
+  const here = project(t, { "pipeline.ts": layers(20) });
+  const { ALAMODE_RECORD: url } = onRecord(here, "moved", 30) as { ALAMODE_RECORD: string };
+  await here.done(["run"]);
+  await here.done(["record", "copy", ".alamode/record.db", url]);
+  const reused = async (...at: string[]) =>
+    jsonLines(await here.done(["run", "--json", ...at])).at(-1)?.["reused"];
+  assert.equal(await reused("--record", url), 20);
+  assert.match(await here.done(["record", "copy", url, "back.db"]), /^copied 2 runs, 1 plan, 20 successes$/m);
+  assert.equal(await reused("--record", "back.db"), 20);
+  const refused = await here.alamode(["record", "copy", ".alamode/record.db", "back.db"]);
+  assert.equal(refused.code, 2);
+  assert.match(refused.stderr, /is no earlier state of/);
+});
+
+test("a run that waits for a database that does not come back ends at the second ^C", { skip }, async (t) => {
+  const here = project(t, { "pipeline.ts": layers(300) });
+  const run = here.start(["run", "--json", "--jobs", "1"], { env: onRecord(here, "gone", 5) });
+  await atLine(run, 5);
+  server.shut("fast");
+  try {
+    await run.prints("record-away");
+    run.child.kill("SIGINT");
+    await run.prints("once more to kill it");
+    run.child.kill("SIGINT");
+    const { code, stderr } = await run.ended;
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /cannot be reached/);
+  } finally {
+    server.start();
+  }
 });
