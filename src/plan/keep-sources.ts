@@ -2,16 +2,16 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { chmod, copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { type CodeKeeper, keepModule, modulesIn } from "./module-keep.ts";
-import { findProject } from "./project-folder.ts";
+import { storeFolder } from "./project-folder.ts";
 import { digestOf, sourceBase, sourcesIn } from "./sources.ts";
 import type { Spec } from "./types.ts";
 
 /** Where sources go unless told otherwise: `ALAMODE_STORE`, else `.alamode` beside the pipeline's package.json. */
 export function defaultStoreDir(env: NodeJS.ProcessEnv = process.env): string {
-  return resolve(env["ALAMODE_STORE"] || join(findProject(sourceBase()), ".alamode"));
+  return storeFolder(sourceBase(), env);
 }
 
 /**

@@ -5,7 +5,7 @@ import { closeSync, globSync, lstatSync, openSync, readSync, statSync } from "no
 import { dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { sortUtf8 } from "../bencode/order.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
-import { findProject } from "./project-folder.ts";
+import { storeFolder } from "./project-folder.ts";
 import { digestsOf } from "./stat-cache.ts";
 import type { Plan, Spec } from "./types.ts";
 
@@ -74,8 +74,7 @@ export function digestMap(files: ReadonlyMap<string, string>): { [path: string]:
 
 /** sha256 (hex) of each file's content; what was not changed since it was read before is not read again. */
 export function cachedDigests(files: readonly string[]): string[] {
-  const store = process.env["ALAMODE_STORE"] || join(findProject(sourceBase()), ".alamode");
-  return digestsOf(files, { cache: resolve(store, "stat-cache.db"), read: digestOf });
+  return digestsOf(files, { cache: join(storeFolder(sourceBase()), "stat-cache.db"), read: digestOf });
 }
 
 /** The file whose content `files` read under this digest in this process. It may have changed since. */

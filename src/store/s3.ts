@@ -103,6 +103,8 @@ class S3Store implements Store {
   readonly #cache: TreeCache;
   /** Copies on this machine of the sources that the bucket keeps. */
   readonly #sources: KeptSources;
+  /** What plans that were saved from code on this machine left for whoever runs them. */
+  readonly #saved: KeptSources;
   /** Names of sources that are known to lie in the bucket. */
   readonly #kept = new Set<string>();
   readonly #receipts = new Map<string, number>();
@@ -118,6 +120,7 @@ class S3Store implements Store {
     this.logDir = join(dir, "logs");
     this.#cache = new TreeCache(cache);
     this.#sources = new KeptSources(join(dir, "remote", id), this.scratchDir);
+    this.#saved = new KeptSources(join(dir, "sources"), this.scratchDir);
   }
 
   async owner(): Promise<Owner | undefined> {
@@ -281,10 +284,14 @@ class S3Store implements Store {
     const here = this.#sources.find(sha256);
     if (here !== undefined) return here;
     const bytes = await this.#objects.get(sourceKey(sha256));
-    if (bytes === undefined) return undefined;
-    await this.#sources.keep(sha256, bytes);
-    this.#kept.add(sha256);
-    return this.#sources.find(sha256);
+    if (bytes !== undefined) {
+      await this.#sources.keep(sha256, bytes);
+      this.#kept.add(sha256);
+      return this.#sources.find(sha256);
+    }
+    const saved = this.#saved.find(sha256);
+    if (saved !== undefined) await this.keepSource(sha256, saved);
+    return saved;
   }
 
   async keepDerived(name: string, content: Uint8Array): Promise<void> {
@@ -297,7 +304,10 @@ class S3Store implements Store {
     const here = this.#sources.findDerived(name);
     if (here !== undefined) return here;
     const bytes = await this.#objects.get(sourceKey(name));
-    if (bytes === undefined) return undefined;
+    const saved = bytes === undefined ? this.#saved.findDerived(name) : undefined;
+    if (saved !== undefined)
+      await this.#objects.put(sourceKey(name), await readFile(saved), { onlyNew: true });
+    if (bytes === undefined) return saved;
     await this.#sources.keepDerived(name, bytes);
     return this.#sources.findDerived(name);
   }

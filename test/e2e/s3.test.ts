@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { CreateBucketCommand, S3Client } from "@aws-sdk/client-s3";
 import { type Ceph, startCeph, whyNoCeph } from "../ceph.ts";
+import { startFaultyProxy } from "../store/faulty-proxy.ts";
 import { jsonLines, type Project, pipeline, project, ranIn } from "./project.ts";
 
 const skip = whyNoCeph() ?? false;
@@ -101,6 +102,33 @@ test("outputs go to the stores that the configuration says, and say where they a
     env,
   });
   assert.equal(exit, 0, stderr);
+});
+
+test("killed while an output is sent, it is made again, whole, by the next run", { skip }, async (t) => {
+  const { env, machine } = team(t, "killed");
+  let sending: () => void = () => {};
+  const isSending = new Promise<void>((resolve) => {
+    sending = resolve;
+  });
+  const proxy = await startFaultyProxy(t, ceph.endpoint, (request, before) => {
+    if (!request.startsWith("PUT") || !request.includes("/trees/") || before > 0) return undefined;
+    sending();
+    return { kind: "stall" };
+  });
+  const here = machine();
+  const args = [
+    "run",
+    "--json",
+    "--store",
+    `s3://team/killed?endpoint=${encodeURIComponent(proxy.endpoint)}`,
+  ];
+  const run = here.start([...args, "raw"], { env });
+  await isSending;
+  run.child.kill("SIGKILL");
+  await run.ended;
+  assert.deepEqual(ranIn(await here.done(args, { env })), ["raw", "report", "sum"]);
+  assert.deepEqual(ranIn(await here.done(args, { env })), []);
+  await here.done(["verify", "--stored", ...args.slice(2)], { env });
 });
 
 test("a laptop's results go to the team, and the team's to a laptop; what failed is said", {

@@ -1,7 +1,8 @@
 // The S3 store against a real server, Ceph's gateway: the contract, two machines, and a network that fails.
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import {
   CreateBucketCommand,
@@ -304,4 +305,10 @@ withCeph("logs and sources that one machine keeps are read on another", async (t
   await one.keepDerived(`${seal1}.mjs`, Buffer.from("made"));
   assert.equal(readFileSync((await other.source(seal1))!, "utf8"), "1");
   assert.equal(readFileSync((await other.derived(`${seal1}.mjs`))!, "utf8"), "made");
+  // What a plan that was saved from code left on one machine.
+  const two = createHash("sha256").update("2").digest("hex");
+  build(`${join(one.logDir, "..")}/sources/${two.slice(0, 2)}`, { [two]: "2" });
+  assert.equal(await other.source(two), undefined);
+  assert.equal(readFileSync((await one.source(two))!, "utf8"), "2");
+  assert.equal(readFileSync((await other.source(two))!, "utf8"), "2");
 });
