@@ -108,6 +108,8 @@ export async function run(
 export interface RecordedRequest {
   /** Number of a run: the output as that one had it, instead of the latest. */
   readonly run?: number;
+  /** The latest run that had these parameters, as texts: `{ date: "2026-11-01" }`. */
+  readonly params?: Readonly<Record<string, string>>;
   /** Take one whose inputs have come out otherwise since. */
   readonly stale?: boolean;
 }
@@ -141,8 +143,8 @@ export async function open(options: OpenOptions = {}): Promise<Project> {
     async path(pipeline: Dag | Plan | string, which: string | RecordedRequest = {}) {
       if (typeof pipeline !== "string")
         return outputPath(planOf(pipeline), which as string, { record, stores: store });
-      const { run, stale } = which as RecordedRequest;
-      return pathOf(await recordedTask({ record, store }, pipeline, run), stale);
+      const { run, stale, params } = which as RecordedRequest;
+      return pathOf(await recordedTask({ record, store }, pipeline, run, params), stale);
     },
     ls: (pipeline, { run } = {}) => recordedTasks({ record, store }, pipeline, run),
     success: async (output) => (await record.successes([output])).get(output),

@@ -2,6 +2,7 @@
 
     import alamode, pandas
     pandas.read_csv(alamode.path("weather/summary"))   # <pipeline>/<task>: what its latest run stands for
+    alamode.path("shop/revenue", date="2026-11-01")    # of the latest run with that parameter
     alamode.path("weather/summary", run=12)            # as run 12 had it
     alamode.path("25adad19")                           # an output by its ID, or the beginning of it
     pandas.DataFrame(alamode.runs())                   # every run, the newest first
@@ -45,6 +46,7 @@ class Run(NamedTuple):
     reused: Optional[int]
     failed: Optional[int]
     note: str
+    params: dict  # what the pipeline was described with: name -> text
     id: str
 
 
@@ -67,9 +69,9 @@ def open(store: Union[str, os.PathLike, None] = None, record: Union[str, os.Path
     return Project(store, record, start)
 
 
-def path(what: str, run: Optional[int] = None, stale: bool = False) -> Path:
+def path(what: str, run: Optional[int] = None, stale: bool = False, **params: object) -> Path:
     """Where the output of "pipeline/task", of "task", or of an ID lies; see Project.path."""
-    return open().path(what, run, stale)
+    return open().path(what, run, stale, **params)
 
 
 def runs(pipeline: Optional[str] = None, limit: Optional[int] = None) -> list[Run]:
@@ -100,17 +102,17 @@ class Project:
         self.record = Path(record).resolve() if record else own / "record.db"
         self._stores = [self.store] if self.store == own else [self.store, own]  # own: from the days before another was chosen
 
-    def path(self, what: str, run: Optional[int] = None, stale: bool = False) -> Path:
+    def path(self, what: str, run: Optional[int] = None, stale: bool = False, **params: object) -> Path:
         """
         Absolute path of what a task made: with `produces: 'name'` that file. `what` is "pipeline/task", a task's name where only
         one pipeline has it, or the beginning (4 digits or more) of an output's ID. A task is taken as the pipeline's latest run
-        has it, or as run number `run` had it.
+        has it, or the latest with these parameters (`date="2026-11-01"`), or as run number `run` had it.
 
         Raises AlamodeError with the code `no-record`, `unknown-task`, `ambiguous`, `not-made`, `output-stale` (unless `stale`
         says that this will do), `output-missing` (made, but gone), `output-damaged`, `output-elsewhere` (in a store that is not this folder).
         """
         with self._connect() as db:
-            found = _find(db, what, run)
+            found = _find(db, what, run, params)
             state = self._state(db, found.output)
             if state.name == "made" or (state.name == "stale" and stale):
                 return state.path
@@ -119,14 +121,14 @@ class Project:
     def runs(self, pipeline: Optional[str] = None, limit: Optional[int] = None) -> list[Run]:
         with self._connect() as db:
             rows = db.execute(
-                f"""SELECT id, pipeline, status, started_at, ended_at, ran, same, reused, failed, note, run FROM runs
+                f"""SELECT id, pipeline, status, started_at, ended_at, ran, same, reused, failed, note, params, run FROM runs
                     {"" if pipeline is None else "WHERE pipeline = :pipeline"} ORDER BY id DESC LIMIT :limit""",
                 {"pipeline": pipeline, "limit": -1 if limit is None else limit},
             ).fetchall()
         return [
             Run(number, name, self._status(status, id), _time(started),
-                None if ended is None else timedelta(milliseconds=ended - started), *counts, note, id)
-            for number, name, status, started, ended, *counts, note, id in rows
+                None if ended is None else timedelta(milliseconds=ended - started), *counts, note, _texts(params), id)
+            for number, name, status, started, ended, *counts, note, params, id in rows
         ]
 
     def ls(self, pipeline: Optional[str] = None, run: Optional[int] = None) -> list[Made]:
@@ -274,11 +276,14 @@ class _Reading:
             return 0
 
 
-def _find(db: sqlite3.Connection, what: str, run: Optional[int]) -> _Found:
+def _find(db: sqlite3.Connection, what: str, run: Optional[int], params: dict) -> _Found:
     """Which output is meant. The plans that are looked at are the latest of each pipeline, or that of run number `run`."""
-    plans = _plans(db, None, run)
+    plans = _plans(db, None, run, params)
     if not plans and run is not None:
         raise _unknown_run(db, run)
+    if not plans and params:
+        raise AlamodeError("unknown-run", f"no run with {', '.join(f'{k}={v}' for k, v in params.items())} is recorded here. "
+                           "All runs, with their parameters: alamode.runs()")
     named, bare = [], []
     for number, pipeline, plan, rest in plans:
         for task, found in ((what[len(pipeline) + 1:], named), (what, bare)):
@@ -287,7 +292,7 @@ def _find(db: sqlite3.Connection, what: str, run: Optional[int]) -> _Found:
             row = db.execute("SELECT o.output FROM plan_tasks p JOIN outputs o ON o.id = p.output_id "
                              "WHERE p.plan_id = ? AND p.name = ?", (plan, task)).fetchone()
             if row is not None:
-                found.append(_Found(row[0], pipeline, task, (number, plan, *rest), run is not None))
+                found.append(_Found(row[0], pipeline, task, (number, plan, *rest), run is not None or bool(params)))
     for found in (named, bare):
         if len({one.output for one in found}) > 1:
             names = ", ".join(f"{one.pipeline}/{one.task}" for one in found)
@@ -304,13 +309,21 @@ def _find(db: sqlite3.Connection, what: str, run: Optional[int]) -> _Found:
     raise _unknown_task(db, what, plans)
 
 
-def _plans(db: sqlite3.Connection, pipeline: Optional[str], run: Optional[int]) -> list[tuple]:
-    """(run's number, pipeline, plan's row, (status, id)): of one run, or of the latest run of each pipeline, newest first."""
-    which = "r.id = :run" if run is not None else "r.id IN (SELECT max(id) FROM runs GROUP BY pipeline)"
-    rows = db.execute(f"""SELECT r.id, r.pipeline, r.plan_id, r.status, r.run FROM runs r WHERE {which}
+def _plans(db: sqlite3.Connection, pipeline: Optional[str], run: Optional[int], params: Optional[dict] = None) -> list[tuple]:
+    """
+    (run's number, pipeline, plan's row, (status, id)): of one run, or of the latest run of each pipeline that had these
+    parameters, newest first.
+    """
+    which = "r.id = :run" if run is not None else "r.id IN (SELECT max(id) FROM runs GROUP BY pipeline)" if not params else "1"
+    rows = db.execute(f"""SELECT r.id, r.pipeline, r.plan_id, r.status, r.run, r.params FROM runs r WHERE {which}
                           AND (:pipeline IS NULL OR r.pipeline = :pipeline) ORDER BY r.id DESC""",
                       {"run": run, "pipeline": pipeline})
-    return [(number, name, plan, (status, id)) for number, name, plan, status, id in rows]
+    wanted = {name: str(value) for name, value in (params or {}).items()}
+    plans = {}
+    for number, name, plan, status, id, given in rows:
+        if name not in plans and wanted.items() <= _texts(given).items():
+            plans[name] = (number, name, plan, (status, id))
+    return list(plans.values())
 
 
 def _unknown_task(db: sqlite3.Connection, what: str, plans: list[tuple]) -> AlamodeError:
@@ -374,6 +387,12 @@ def _text(spec: Optional[bytes], key: bytes) -> Optional[str]:
     """A text of a bencoded map; None where it has none of that key."""
     value = _bdecode(spec, 0)[0].get(key) if spec else None
     return value.decode() if isinstance(value, bytes) else None
+
+
+def _texts(data: Optional[bytes]) -> dict:
+    """A bencoded map of texts."""
+    found = _bdecode(data, 0)[0] if data else {}
+    return {name.decode(): value.decode() for name, value in found.items() if isinstance(value, bytes)}
 
 
 def _bdecode(data: bytes, at: int) -> tuple:

@@ -41,13 +41,19 @@ interface Named {
 
 /**
  * The task that `what` names: `pipeline/task`, a task's name where only one pipeline has it, or the beginning of an
- * output's ID; as the pipeline's latest run has it, or as run number `number` had it. Throws `unknown-task`, `unknown-run`, `ambiguous-id`.
+ * output's ID; as the pipeline's latest run has it, or the latest with these `params`, or as run number `number` had it. Throws `unknown-task`, `unknown-run`, `ambiguous-id`.
  */
-export async function recordedTask(both: Both, what: string, number?: number): Promise<RecordedTask> {
+export async function recordedTask(
+  both: Both,
+  what: string,
+  number?: number,
+  params: Readonly<Record<string, string>> = {},
+): Promise<RecordedTask> {
   const { record } = both;
   const found: Named[] = [];
   const names: string[] = [];
-  const runs = number === undefined ? await latestRuns(record, what) : [await runNumbered(record, number)];
+  const runs =
+    number === undefined ? await latestRuns(record, what, params) : [await runNumbered(record, number)];
   for (const run of runs) {
     const plan = await planOf(record, run);
     const own = what.startsWith(`${run.pipeline}/`) ? what.slice(run.pipeline.length + 1) : undefined;
@@ -145,14 +151,20 @@ async function stateOf(
 }
 
 /** The latest run of each pipeline, newest first: of those with recent runs, and of those whose name `what` begins with. */
-async function latestRuns(record: RecordDb, what: string): Promise<Run[]> {
+async function latestRuns(
+  record: RecordDb,
+  what: string,
+  params: Readonly<Record<string, string>> = {},
+): Promise<Run[]> {
   const latest = new Map<string, Run>();
+  const wanted = Object.entries(params);
+  const has = (run: Run) => wanted.every(([name, value]) => run.params[name] === value);
   for (const run of await record.runs(RUNS_BACK))
-    if (!latest.has(run.pipeline)) latest.set(run.pipeline, run);
+    if (!latest.has(run.pipeline) && has(run)) latest.set(run.pipeline, run);
   for (let at = what.indexOf("/"); at !== -1; at = what.indexOf("/", at + 1)) {
     const name = what.slice(0, at);
     const run = latest.has(name) ? undefined : await record.lastRun(name);
-    if (run !== undefined) latest.set(name, run);
+    if (run !== undefined && has(run)) latest.set(name, run);
   }
   return [...latest.values()];
 }

@@ -1,5 +1,6 @@
 // Asking a project from code without its pipeline: the same answers, by the same rules, as clients/python/alamode.py gives.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { open } from "../../src/library.ts";
@@ -56,6 +57,23 @@ test("an output is found by pipeline and task, by task, by ID, and as any run ha
   );
   assert.deepEqual((await asked.ls("test", { run: 1 })).map(({ path }) => path)[0], first);
   await assert.rejects(asked.ls("tset"), { code: "unknown-pipeline", hint: "There is: shop/other, test." });
+});
+
+test("an output is found as the latest run with some parameters has it", async (t) => {
+  const here = project(t, {
+    "pipeline.ts": `import { Dag, integer, pipeline } from "a-la-mode";
+      export default pipeline({ k: integer(1) }, ({ k }) => {
+        const dag = new Dag({ name: "sweep" });
+        dag.task("fit", { command: \`echo \${k} > $OUTPUT\` });
+        return dag;
+      });`,
+  });
+  for (const k of [1, 2]) await here.done(["run", "-p", `k=${k}`]);
+  const asked = await opened(t, here);
+  const read = async (params?: Record<string, string>) =>
+    readFileSync(await asked.path("sweep/fit", params === undefined ? {} : { params }), "utf8");
+  assert.deepEqual([await read(), await read({ k: "1" })], ["2\n", "1\n"]);
+  await assert.rejects(asked.path("sweep/fit", { params: { k: "3" } }), { code: "unknown-task" });
 });
 
 test("what is not made, gone or stale is told as that", async (t) => {

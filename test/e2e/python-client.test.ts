@@ -68,6 +68,28 @@ test("a task's output is found by pipeline and name, by its name, by its ID, and
   );
 });
 
+test("an output is found as the latest run with some parameters has it", { skip }, async (t) => {
+  const here = project(t, {
+    "pipeline.ts": `import { Dag, day, integer, pipeline } from "a-la-mode";
+      export default pipeline({ date: day(), k: integer(1) }, ({ date, k }) => {
+        const dag = new Dag({ name: "shop", schedule: "@daily" });
+        dag.task("load", { command: \`echo \${date} \${k} > $OUTPUT\` });
+        return dag;
+      });`,
+  });
+  await here.done(["run", "--date", "2025-06-01"]);
+  await here.done(["run", "--date", "2025-06-02", "-p", "k=2"]);
+  await here.done(["run", "--date", "2025-06-02"]);
+  assert.equal(ask(here, `alamode.path("shop/load").read_text().strip()`), "2025-06-02 1");
+  assert.equal(ask(here, `alamode.path("shop/load", date="2025-06-01").read_text().strip()`), "2025-06-01 1");
+  assert.equal(ask(here, `alamode.path("load", k=2).read_text().strip()`), "2025-06-02 2");
+  assert.match(
+    ask(here, `alamode.path("load", date="2025-06-03")`),
+    /^unknown-run: no run with date=2025-06-03 is recorded/,
+  );
+  assert.equal(ask(here, `alamode.runs()[1].params`), "{'date': '2025-06-02', 'k': '2'}");
+});
+
 test("runs and tasks are told as the CLI tells them", { skip }, async (t) => {
   const here = project(t, {
     "pipeline.ts": fruit(3),
