@@ -106,13 +106,14 @@ test("outputs go to the stores that the configuration says, and say where they a
 
 test("killed while an output is sent, it is made again, whole, by the next run", { skip }, async (t) => {
   const { env, machine } = team(t, "killed");
-  let sending: () => void = () => {};
+  let sending: (() => void) | undefined;
   const isSending = new Promise<void>((resolve) => {
     sending = resolve;
   });
-  const proxy = await startFaultyProxy(t, ceph.endpoint, (request, before) => {
-    if (!request.startsWith("PUT") || !request.includes("/trees/") || before > 0) return undefined;
+  const proxy = await startFaultyProxy(t, ceph.endpoint, (request) => {
+    if (sending === undefined || !/^PUT .*\/trees\//.test(request)) return undefined;
     sending();
+    sending = undefined;
     return { kind: "stall" };
   });
   const here = machine();
