@@ -4,12 +4,13 @@ import type { OutputId, Plan } from "../plan/types.ts";
 import { isolationOver, isolationSuffices, whateverAbove } from "../record/isolation.ts";
 import type { AliasRequest, RecordDb, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
-import type { Store, TreeDigest } from "../store/types.ts";
+import type { TreeDigest } from "../store/types.ts";
 import { type Asked, type CutOff, cutOff } from "./cut-off.ts";
 import { type Decision, decide, type Fact } from "./decide.ts";
 import type { Demands } from "./demands.ts";
 import type { Host } from "./host.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
+import { trustedUnseen } from "./trust.ts";
 
 export interface FactSource {
   readonly record: RecordDb;
@@ -84,15 +85,6 @@ async function factsOf(outputs: readonly OutputId[], source: FactSource): Promis
     facts.set(success.output, fact);
   }
   return outputs.map((output) => facts.get(output) ?? { kind: "none" });
-}
-
-/** Whether a success is believed without its bytes being hashed again (see `trusted`). */
-export function trustedUnseen(
-  success: Success,
-  { store, host }: { readonly store: Store; readonly host: Host },
-): boolean {
-  const here = success.host === host.host && success.boot === host.boot;
-  return (success.settled || here || store.durable) && success.store === store.id;
 }
 
 /**

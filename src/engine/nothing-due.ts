@@ -3,11 +3,11 @@
 import { isolationSuffices } from "../record/isolation.ts";
 import { storesOf } from "../store/stores.ts";
 import { version } from "../version.ts";
-import { trustedUnseen } from "./facts.ts";
 import { thisHost } from "./host.ts";
 import { knownPlan } from "./known-plan.ts";
 import type { RunOptions } from "./run.ts";
 import { openSandbox } from "./sandbox/open.ts";
+import { trustedUnseen } from "./trust.ts";
 
 /** What the shortcut takes: a run for the plan's own goals, with nothing forced. */
 export type NothingDueOptions = Pick<

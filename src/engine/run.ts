@@ -17,7 +17,7 @@ import { decideNow } from "./facts.ts";
 import { type Host, thisHost } from "./host.ts";
 import { pinImages } from "./images.ts";
 import { doneInputs } from "./inputs.ts";
-import { keepKnownPlan } from "./known-plan.ts";
+import { keepKnownPlan } from "./keep-known-plan.ts";
 import { Machine, type Pools, type Resources } from "./machine.ts";
 import { noteOf } from "./note.ts";
 import { ConfiguredOptions } from "./options.ts";

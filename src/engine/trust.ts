@@ -1,0 +1,13 @@
+// Promise 2: which successes are believed as they are, and which have to be hashed first.
+import type { Success } from "../record/types.ts";
+import type { Store } from "../store/types.ts";
+import type { Host } from "./host.ts";
+
+/** Whether a success is believed without its bytes being hashed again (see `trusted` in facts.ts). */
+export function trustedUnseen(
+  success: Success,
+  { store, host }: { readonly store: Store; readonly host: Host },
+): boolean {
+  const here = success.host === host.host && success.boot === host.boot;
+  return (success.settled || here || store.durable) && success.store === store.id;
+}
