@@ -53,7 +53,9 @@ export function postgresPlace(text: string): PostgresPlace {
   }
   const leaseMs = seconds("lease_seconds", LEASE_S);
   const patienceMs = seconds("patience_seconds", PATIENCE_S);
-  const options = [url.searchParams.get("options"), `-c search_path=${schema}`].filter(Boolean).join(" ");
+  // Functions keep the plans of their first calls, when tables may have been empty: those have to go by the indexes too.
+  const always = `-c search_path=${schema} -c enable_seqscan=off -c jit=off`;
+  const options = [url.searchParams.get("options"), always].filter(Boolean).join(" ");
   url.searchParams.delete("options");
   const password = passwordFor(url);
   if (password !== undefined) url.searchParams.set("password", password);

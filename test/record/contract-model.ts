@@ -28,7 +28,7 @@ const action = fc.oneof(
 );
 type Action = typeof action extends fc.Arbitrary<infer T> ? T : never;
 
-export function modelContract(inRecord: InRecord): void {
+export function modelContract(inRecord: InRecord, histories: number): void {
   inRecord("any history leaves the states and the validity that the model has", async (record) => {
     let specs = 0;
     const property = fc.asyncProperty(fc.array(action, { maxLength: 60 }), async (actions) => {
@@ -42,7 +42,7 @@ export function modelContract(inRecord: InRecord): void {
       for (const each of actions) await history.perform(each);
       await history.compare();
     });
-    await fc.assert(property, { numRuns: 150 });
+    await fc.assert(property, { numRuns: histories });
   });
 }
 

@@ -34,8 +34,8 @@ export async function expired(opener: URL, dir: string, run: RunId): Promise<voi
   await expire?.(dir, run);
 }
 
-/** `opener` is an Opener. */
-export function recordContract(name: string, opener: URL): void {
+/** `opener` is an Opener; `histories` is how many random ones are compared with the model. */
+export function recordContract(name: string, opener: URL, { histories = 150 } = {}): void {
   const inRecord: InRecord = (what, body) =>
     void test(`${name}: ${what}`, async (t) => {
       const dir = scratch(t);
@@ -56,6 +56,6 @@ export function recordContract(name: string, opener: URL): void {
   aliasContract(inRecord);
   adoptionContract(inRecord);
   verificationContract(inRecord);
-  modelContract(inRecord);
+  modelContract(inRecord, histories);
   processContract(inRecord, opener);
 }

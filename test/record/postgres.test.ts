@@ -14,5 +14,5 @@ else {
     process.env["ALAMODE_TEST_POSTGRES"] = server.url;
   });
   after(() => server.stop());
-  recordContract("postgres", opener);
+  recordContract("postgres", opener, { histories: process.env["ALAMODE_LONG"] ? 150 : 20 }); // a round trip for each step
 }
