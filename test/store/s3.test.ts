@@ -212,7 +212,7 @@ withCeph("a network that fails in every way costs time and nothing else", async 
   const proxy = await startFaultyProxy(t, ceph.endpoint, (_, before) =>
     before < 2 ? (next++ % 19 === 0 ? stall : ways[next % ways.length]) : undefined,
   );
-  const patience = { idleMs: 2_000 };
+  const patience = { idleMs: 3_000 };
   const [one, other] = [
     await machine(t, { prefix, endpoint: proxy.endpoint, patience }),
     await machine(t, { prefix, endpoint: proxy.endpoint, patience }),
@@ -223,7 +223,7 @@ withCeph("a network that fails in every way costs time and nothing else", async 
   assert.deepEqual(await other.present([location]), [true]);
   (await other.stage(location, sealed.digest))[Symbol.dispose]();
   assert.equal((await other.rehash(location))?.digest, sealed.digest);
-  assert.ok(next > 40, `${next} troubles`);
+  assert.ok(next >= 20, `${next} troubles`); // so each kind came
 });
 
 withCeph(
