@@ -83,6 +83,7 @@ class Server implements Postgres {
   readonly #bin: string;
   readonly #options: PostgresOptions;
   readonly #onExit = () => this.stop();
+  readonly #onTerm = () => process.exit(143);
 
   constructor(dir: string, bin: string, port: number, options: PostgresOptions) {
     this.#dir = dir;
@@ -92,6 +93,7 @@ class Server implements Postgres {
     this.port = port;
     this.url = `postgres://postgres@${this.host}:${port}/postgres`;
     process.once("exit", this.#onExit); // of a test that crashed
+    process.once("SIGTERM", this.#onTerm); // or was stopped
   }
 
   init(): void {
@@ -139,6 +141,7 @@ class Server implements Postgres {
 
   stop(): void {
     process.off("exit", this.#onExit);
+    process.off("SIGTERM", this.#onTerm);
     if (existsSync(join(this.#data, "postmaster.pid"))) {
       try {
         this.shut("immediate");
