@@ -10,7 +10,7 @@ import { eventsOf, isRoot, NOBODY, type Project, pipeline, project, ranIn } from
 import { recorded } from "./record-copy.ts";
 
 const TWO = pipeline(`const one = dag.task("one", { command: "echo 1 > $OUTPUT" });
-dag.task("two", { command: "cat inputs/one inputs/one > $OUTPUT" }).after(one);`);
+dag.task("two", { command: "echo doubling; cat inputs/one inputs/one > $OUTPUT" }).after(one);`);
 
 /** One clear answer: the exit code of a wrong request or a failed task, no stack, not "report this". */
 function told({ code, signal, stdout, stderr }: CliResult, ...says: readonly RegExp[]): void {

@@ -28,7 +28,10 @@ export function inputOutputError(): Error {
   return Object.assign(new Error("EIO: i/o error, write"), { code: "EIO", errno: -5, syscall: "write" });
 }
 
-/** Every method passes through but those that are to fail. What is no method is left alone, and so is `close`. */
+/** What asks nothing of a disk or a database: it only says who is to be told of what. */
+const ASK_NOTHING: ReadonlySet<string | symbol> = new Set(["close", "onPause", "onEnd"]);
+
+/** Every method passes through but those that are to fail. What is no method is left alone, and so is what asks nothing. */
 export function withFault<Target extends Store | RecordDb>(
   target: Target,
   { at, times, when, error }: Fault,
@@ -38,7 +41,7 @@ export function withFault<Target extends Store | RecordDb>(
   const faulty = new Proxy(target, {
     get(inner, name) {
       const value: unknown = Reflect.get(inner, name);
-      if (typeof value !== "function" || name === "close") return value;
+      if (typeof value !== "function" || ASK_NOTHING.has(name)) return value;
       return async (...given: unknown[]) => {
         const failing = ++count >= at && count < at + times;
         if (failing) fired.calls.push(String(name));
