@@ -28,14 +28,17 @@ const MOST_NAMED = 100;
 export function workload(shape: Shape, n: number): Workload {
   const tasks: BenchTask[] = [];
   const random = generator(n);
-  const add = (inputs: readonly number[]) => {
+  const add = (inputs: readonly number[], letter = "t") => {
     const at = tasks.length;
-    tasks.push({ name: `t${String(at).padStart(7, "0")}`, inputs, salt: (at * 7919) % MODULUS });
+    tasks.push({ name: `${letter}${String(at).padStart(7, "0")}`, inputs, salt: (at * 7919) % MODULUS });
   };
   if (shape === "wide") {
-    add([]);
+    add([], "root");
     for (let i = 1; i <= n; i++) add([0]);
-    add(Array.from({ length: n }, (_, i) => i + 1));
+    add(
+      Array.from({ length: n }, (_, i) => i + 1), // named by a pattern, which must mean these alone
+      "sum",
+    );
   } else if (shape === "chain") {
     for (let i = 0; i < n; i++) add(i === 0 ? [] : [i - 1]);
   } else {
