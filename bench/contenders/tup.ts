@@ -1,7 +1,7 @@
 // tup: watches what commands read and write, through a file system of its own or by preloading.
 
 import { spawnSync } from "node:child_process";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { outputOf, prepare, reads, scriptOf, versionOf } from "./files.ts";
 import type { Contender } from "./types.ts";
@@ -12,9 +12,11 @@ export const tup: Contender = {
   version: () => versionOf("tup"),
   describe(workload, dir) {
     prepare(workload, dir);
+    mkdirSync(join(dir, "run"), { recursive: true });
     const rules = workload.tasks.map(({ name }, at) => {
-      const command = scriptOf(workload, at).replaceAll("%", "%%");
-      return `: ${reads(workload, at).join(" ")} |> ^ ${name}^ ${command} |> out/${name}`;
+      // In a file, since tup takes what follows a dollar for a variable of its own, and has no way to say otherwise.
+      writeFileSync(join(dir, "run", name), `${scriptOf(workload, at)}\n`);
+      return `: ${reads(workload, at).join(" ")} |> ^ ${name}^ /bin/sh run/${name} |> out/${name}`;
     });
     writeFileSync(join(dir, "Tupfile"), `${rules.join("\n")}\n`);
     if (!existsSync(join(dir, ".tup"))) spawnSync("tup", ["init", "--no-sync"], { cwd: dir });
