@@ -1,9 +1,10 @@
 // The lock that says a process lives: an exclusive lock on `<name>.db` in a folder. The operating system drops it when its
 // process ends, however it ends and in whichever process-id namespace it was. SQLite takes it for us, because Node has no
 // file locks of its own.
-import { mkdirSync, rmSync, statSync } from "node:fs";
+import { rmSync, statSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeFolder } from "./make-folder.ts";
 
 const HOLD_TIMEOUT_MS = 30_000; // those who ask whether it is held hold it for an instant
 const SQLITE_BUSY = 5;
@@ -25,7 +26,7 @@ function lockFile(dir: string, name: string): string {
 
 /** Takes a lock that nobody ever had. `dir` is made if need be. Returns what gives the lock back and removes its file. */
 export function holdLock(dir: string, name: string): () => void {
-  mkdirSync(dir, { recursive: true });
+  makeFolder(dir);
   const file = lockFile(dir, name);
   const db = new DatabaseSync(file, { timeout: HOLD_TIMEOUT_MS });
   // A rollback journal, in memory: nothing is ever written, so none is needed, and none is left by a killed holder.

@@ -1,9 +1,10 @@
 // Keeps the files that specs name in a store's folder, before a plan that refers to them is written.
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { chmod, copyFile, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, rename, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AlamodeError } from "../errors.ts";
+import { makeFolder } from "../make-folder.ts";
 import { type CodeKeeper, keepModule, modulesIn } from "./module-keep.ts";
 import { storeFolder } from "./project-folder.ts";
 import { digestOf, sourceBase, sourcesIn } from "./sources.ts";
@@ -47,7 +48,7 @@ export function folderKeeper(placeOf: (name: string) => string): CodeKeeper {
 }
 
 async function keep(kept: string, content: string | Uint8Array, sha256?: string): Promise<void> {
-  await mkdir(dirname(kept), { recursive: true });
+  makeFolder(dirname(kept));
   const partial = `${kept}.${randomBytes(6).toString("hex")}.partial`;
   try {
     if (typeof content === "string") await copyFile(content, partial);

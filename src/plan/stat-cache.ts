@@ -1,9 +1,10 @@
 // Digests of files that were read before, by what stat says of them, so that 100,000 unchanged files cost a stat each and
 // not a read. Only a cache: it may be removed at any time. Why it can be believed is in docs/decisions/009-sources.md.
-import { type BigIntStats, mkdirSync, rmSync, statSync } from "node:fs";
+import { type BigIntStats, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { AlamodeError } from "../errors.ts";
+import { makeFolder } from "../make-folder.ts";
 
 /**
  * A file may be changed again within the same tick of the file system's clock, and neither its times nor its size tell. So
@@ -172,7 +173,7 @@ function open(file: string): Known | undefined {
 function openOnce(file: string): Known {
   // Loaded here, because most pipelines never come here, and describing one must be cheap.
   const { DatabaseSync } = process.getBuiltinModule("node:sqlite");
-  mkdirSync(dirname(file), { recursive: true });
+  makeFolder(dirname(file));
   const db = new DatabaseSync(file);
   try {
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA synchronous = NORMAL;${TABLE}`);

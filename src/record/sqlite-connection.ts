@@ -1,8 +1,9 @@
 // One connection to the embedded record: opening, transactions, prepared statements. Knows nothing of what is stored.
-import { accessSync, constants, existsSync, mkdirSync } from "node:fs";
+import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
+import { makeFolder } from "../make-folder.ts";
 import { refuseNetworkFileSystem } from "./network-file-system.ts";
 import { migrate, SCHEMA_VERSION, schemaVersion } from "./schema.ts";
 import { isBusy, recordError } from "./sqlite-errors.ts";
@@ -31,7 +32,7 @@ export class SqliteConnection {
     let db: DatabaseSync;
     try {
       const folder = dirname(file);
-      mkdirSync(folder, { recursive: true });
+      makeFolder(folder);
       refuseNetworkFileSystem(folder, file);
       // SQLite would open what it cannot write for reading only, and fail at the first write.
       accessSync(folder, constants.R_OK | constants.W_OK);

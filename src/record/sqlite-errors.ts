@@ -79,6 +79,14 @@ function systemError(error: unknown, file: string): unknown {
     case "ENOSPC":
     case "EDQUOT":
       return noSpace(file, error);
+    case "ENOENT":
+    case "ENOTDIR":
+    case "EEXIST":
+      return new AlamodeError("bad-record", `the record ${file} cannot be made: ${text(error)}`, {
+        facts: { record: file },
+        hint: "Name a file in an ordinary folder with --record.",
+        cause: error,
+      });
     default:
       return error;
   }

@@ -1,8 +1,9 @@
 // What a cache knows of the trees it has: sizes, last uses, and who uses them now. Shared by all processes that use the cache;
 // every method is one transaction, so that nothing is evicted that somebody has just taken.
-import { mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { rmSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { makeFolder } from "../make-folder.ts";
 import { isLockHeld } from "../process-lock.ts";
 import type { TreeDigest } from "./types.ts";
 
@@ -202,7 +203,7 @@ function openIndex(file: string): DatabaseSync {
 
 /** Nothing of it has to outlast a loss of power: what was there before a boot is hashed again. */
 function openOnce(file: string): DatabaseSync {
-  mkdirSync(join(file, ".."), { recursive: true });
+  makeFolder(dirname(file));
   const db = new DatabaseSync(file, { timeout: BUSY_MS });
   try {
     db.exec(`PRAGMA synchronous = OFF;${TABLES}`);

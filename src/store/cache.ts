@@ -298,8 +298,12 @@ export class TreeCache {
   #index(): CacheIndex {
     if (this.#opened === undefined) {
       const holders = join(this.#dir, "holders");
-      const giveBack = holdLock(holders, this.#me);
-      this.#opened = { index: new CacheIndex(this.#dir, holders, this.#me), giveBack };
+      try {
+        const giveBack = holdLock(holders, this.#me);
+        this.#opened = { index: new CacheIndex(this.#dir, holders, this.#me), giveBack };
+      } catch (error) {
+        throw systemError(error, `opening the cache ${this.#dir}`);
+      }
     }
     return this.#opened.index;
   }

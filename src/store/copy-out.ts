@@ -15,11 +15,17 @@ import {
 } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
+import { makeFolder } from "../make-folder.ts";
+import { systemError } from "./system-error.ts";
 
 /** Copies `from` (a file or folder) to the path `to`. Throws `exists` unless `force`. */
 export async function copyOut(from: string, to: string, force: boolean): Promise<void> {
   if (!force && (await lies(to))) throw exists(to);
-  await mkdir(dirname(to), { recursive: true });
+  try {
+    makeFolder(dirname(to));
+  } catch (error) {
+    throw systemError(error, `copying to ${to}`);
+  }
   const partial = `${to}.${randomBytes(6).toString("hex")}.partial`;
   try {
     await copyTree(from, partial);

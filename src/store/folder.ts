@@ -20,6 +20,7 @@ import { dirname, join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import type { Bmap } from "../bencode/types.ts";
 import { AlamodeError, errnoOf } from "../errors.ts";
+import { makeFolder } from "../make-folder.ts";
 import type { OutputId } from "../plan/types.ts";
 import { closeModes, copyTree } from "./copy-tree.ts";
 import { syncFileSystem } from "./file-system-sync.ts";
@@ -73,13 +74,16 @@ function makeRoot(dir: string): string {
   const unusable = (why: string, hint: string, cause?: unknown) =>
     new AlamodeError("store-unusable", `${dir} cannot be a store: ${why}`, { hint, cause });
   try {
-    mkdirSync(dir, { recursive: true });
+    makeFolder(dir);
     accessSync(dir, constants.W_OK | constants.X_OK);
     return realpathSync.native(dir);
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "EEXIST" || errno === "ENOTDIR") {
       throw unusable("it, or something above it, is not a folder", "Choose a folder with --store.", error);
+    }
+    if (errno === "ENOENT") {
+      throw unusable("no folder can be made there (ENOENT)", "Choose another with --store.", error);
     }
     if (errno === "EACCES" || errno === "EPERM" || errno === "EROFS") {
       throw unusable(

@@ -2,11 +2,12 @@
 // scratch area and growing logs are too. Nothing in a bucket is ever moved or replaced by something else: a tree's location holds
 // the beginning of its digest, so whoever writes there writes the same.
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bmap } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
+import { makeFolder } from "../make-folder.ts";
 import { movedPlace } from "../plan/places.ts";
 import type { S3Patience } from "../plan/s3-client.ts";
 import type { OutputId } from "../plan/types.ts";
@@ -54,7 +55,7 @@ export async function openS3Store(url: string, { dir, cache, patience }: S3Store
   const objects = await S3Objects.open(place, patience);
   try {
     const id = await idOf(objects, url);
-    for (const name of ["tmp", "logs", join("remote", id)]) mkdirSync(join(dir, name), { recursive: true });
+    for (const name of ["tmp", "logs", join("remote", id)]) makeFolder(join(dir, name));
     ignoreInGit(dir);
     return new S3Store(objects, { url, id, dir: realpathSync.native(dir), cache });
   } catch (error) {

@@ -10,6 +10,9 @@ import { jsonLines, type Project, pipeline, project } from "./project.ts";
 const GOOD = pipeline(`const blur = dag.task("blur", { command: "echo b > $OUTPUT" });
 dag.task("collage", { command: "echo c > $OUTPUT" }).after(blur);`);
 
+/** Where nobody can make a folder, and the system says that there is no such place. */
+const NO_FOLDERS = process.platform === "linux" ? "/proc" : "/dev/null";
+
 interface Wrong {
   readonly what: string;
   /** pipeline.ts; the good one if not given. */
@@ -52,6 +55,18 @@ const TYPED: readonly Wrong[] = [
     args: ["run", "-f", "."],
     says: [/is a folder/, /-f pipeline\.ts/],
     code: "no-pipeline",
+  },
+  // Node.js looks for ever for what it could make there.
+  {
+    what: "a store where no folder can be made",
+    args: ["run", "--store", join(NO_FOLDERS, "store")],
+    says: [/store cannot be a store/, /--store/],
+    code: "store-unusable",
+  },
+  {
+    what: "a record where no folder can be made",
+    args: ["run", "--record", join(NO_FOLDERS, "below/record.db")],
+    says: [/record\.db cannot be/, /--record/],
   },
   { what: "no jobs at all", args: ["run", "--jobs", "0"], says: [/--jobs/, /'0'/, /at least 1/] },
   { what: "jobs in words", args: ["run", "-j", "all"], says: [/--jobs/, /'all'/, /whole number/] },

@@ -12,6 +12,12 @@ import { seal } from "../../src/store/seal.ts";
 import type { StagedTree } from "../../src/store/types.ts";
 import { build, scratch, textTree } from "./scratch.ts";
 
+test("a cache where no folder can be made is told as such, at once", {
+  skip: process.platform !== "linux",
+}, async (t) => {
+  await assert.rejects(use(t, "/proc/cache").stage("a"), { message: /opening the cache \/proc\/cache/ });
+});
+
 interface Used {
   readonly cache: TreeCache;
   readonly fetched: string[];
