@@ -26,6 +26,7 @@ while [ -d /proc/self ] && [ $n -lt 50 ]; do
   for file in $found; do p=\${file#/proc/}; kill -KILL "\${p%/environ}" 2>/dev/null; done
   n=$((n + 1)); sleep 0.1
 done
+rm -rf "/dev/shm/alamode-$1" "/tmp/alamode-$1" # links to inputs, which only a later run in the same store would remove
 `;
 
 /** What a launcher runs first: it tells the supervisor (fd 4) its group, lets go of it, and becomes the command. */
