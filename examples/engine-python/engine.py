@@ -8,6 +8,7 @@ works, and which promises it keeps, is in docs/ENGINES.md; the SQL is in record.
 """
 import argparse, os, re, secrets, shutil, signal, socket, sqlite3, subprocess, sys, time
 from contextlib import closing, contextmanager, suppress
+sys.dont_write_bytecode = True  # a program that is only read leaves nothing beside itself
 from formats import Failed, Refused, decode, digest, encode, input_file, load, look, move, remove, stamps_of
 
 sys.setrecursionlimit(10_000)
