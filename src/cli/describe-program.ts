@@ -5,6 +5,7 @@ import { dirname, extname } from "node:path";
 import { text } from "node:stream/consumers";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import { slotsOfDate } from "../plan/dates.ts";
+import { twoDates } from "../plan/describe.ts";
 import { planOfJson } from "../plan/json-plan.ts";
 import { decodePlan } from "../plan/load.ts";
 import { DAILY, openSchedule, type Slot, scheduleTexts } from "../plan/schedule.ts";
@@ -58,6 +59,7 @@ export async function describeProgram(
   request: ProgramRequest,
 ): Promise<OpenPipeline> {
   const { params: given, date, now } = request;
+  if (date !== undefined && Object.hasOwn(given, "date")) throw twoDates("date");
   const params = Object.fromEntries(
     Object.entries(given).map(([name, value]) => [
       name,

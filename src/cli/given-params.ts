@@ -1,7 +1,7 @@
 // What `-p` and `--params` give a pipeline. Which of it the pipeline knows is for the pipeline to say.
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
-import { AlamodeError } from "../errors.ts";
+import { AlamodeError, errnoOf } from "../errors.ts";
 import { type ParsedJson, parseJson } from "../plan/json-parse.ts";
 import { shellWord } from "./format.ts";
 
@@ -32,7 +32,8 @@ function fileParams(file: string, cwd: string): { readonly [name: string]: Parse
   try {
     found = parseJson(readFileSync(resolve(cwd, file), "utf8"));
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const said = error instanceof Error ? error.message : String(error);
+    const why = errnoOf(error) === "ENOENT" ? "there is no such file." : said;
     throw new AlamodeError("bad-params", `--params ${file}: ${why}`, {
       hint: `It has to be a JSON file, such as  {"k": 4}`,
       cause: error,

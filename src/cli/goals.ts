@@ -11,7 +11,10 @@ export function selectedGoals(
   command: string,
 ): string[] | undefined {
   if (patterns.length === 0) return undefined;
-  for (const pattern of patterns) refuseFile(plan, pattern, command);
+  for (const pattern of patterns) {
+    refuseFile(plan, pattern, command);
+    refuseParam(plan, pattern);
+  }
   return selectTasks(plan, patterns);
 }
 
@@ -29,6 +32,16 @@ export function taskOf(
     throw new AlamodeError("many-tasks", `"${name}" means ${names.length} tasks (${some}…); this takes one`);
   }
   return { name: first, task: plan.tasks[first]! };
+}
+
+/** `k=4` for `-p k=4`. */
+function refuseParam(plan: Plan, name: string): void {
+  if (Object.hasOwn(plan.tasks, name) || !/^[A-Za-z_][\w-]*=/.test(name)) return;
+  if (Object.keys(plan.tasks).some((task) => task.includes("="))) return;
+  throw new AlamodeError(
+    "unknown-task",
+    `no task "${name}" in this pipeline. Parameters are set by  -p ${name}`,
+  );
 }
 
 function refuseFile(plan: Plan, name: string, command: string): void {

@@ -121,7 +121,8 @@ async function loadBundled(path: string, first: unknown): Promise<Record<string,
 }
 
 function isMissing(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException | undefined)?.code === "ERR_MODULE_NOT_FOUND";
+  const code = (error as NodeJS.ErrnoException | undefined)?.code;
+  return code === "ERR_MODULE_NOT_FOUND" || code === "MODULE_NOT_FOUND"; // the latter from require()
 }
 
 interface BuildMessage {
@@ -149,7 +150,7 @@ export function authorsError(error: unknown, module: string): AlamodeError {
   }
   const said = error instanceof Error ? `${error.name}: ${error.message}` : `threw ${String(error)}`;
   const missing = isMissing(error)
-    ? /^Cannot find package '([^']+)'/.exec((error as Error).message)?.[1]
+    ? /^Cannot find (?:package|module) '((?:@[^/']+\/)?[^./'][^/']*)/.exec((error as Error).message)?.[1]
     : undefined;
   if (missing !== undefined) {
     return new AlamodeError("module-failed", `${where}: there is no package "${missing}" here`, {

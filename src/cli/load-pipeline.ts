@@ -27,7 +27,7 @@ export interface OpenPipeline {
   readonly schedule: Schedule | undefined;
   readonly slots: readonly (Slot | undefined)[];
   readonly incomplete: number;
-  /** Whether it takes no date, and so has one plan for all slots. */
+  /** Whether it takes no date, or was given it by name, and so has one plan for all slots. */
   readonly undated: boolean;
   /** What it can be given; undefined where only it knows. */
   readonly params: Params | undefined;

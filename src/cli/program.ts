@@ -17,7 +17,7 @@ const program = new Command("alamode")
   .helpOption("-h, --help", "print this help")
   .helpCommand("help [command]", "print the help of a command")
   .exitOverride()
-  .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "alamode: ")) })
+  .configureOutput({ outputError: (text, write) => write(withWayOut(text.replace(/^error: /, "alamode: "))) })
   .configureHelp({
     // `help` works, but need not be listed; `complete` is for shells.
     visibleCommands: (shown) => shown.commands.filter((one) => one.name() !== "complete"),
@@ -283,6 +283,14 @@ function withPlaces(declared: Command): void {
       "folder of the store, or s3://bucket/prefix (default: .alamode; or ALAMODE_STORE)",
     )
     .option("--record <place>", "file or postgres:// URL of the record (default: .alamode/record.db)");
+}
+
+/** An option that nobody knows may be meant as a parameter of the pipeline. */
+function withWayOut(text: string): string {
+  const [, name] = /unknown option '--(?!no-)(\w+)(?:=.*)?'\n$/.exec(text) ?? [];
+  return name === undefined
+    ? text
+    : `${text}  Options are listed by  --help; a parameter of the pipeline is set by  -p ${name}=…\n`;
 }
 
 function example(...lines: string[]): string {

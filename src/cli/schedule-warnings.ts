@@ -1,16 +1,18 @@
 // A schedule that makes no difference: every slot would find what the one before it made.
 
+import { takesSlot } from "../plan/pipeline.ts";
 import type { Slot } from "../plan/schedule.ts";
 import type { Plan } from "../plan/types.ts";
 import type { OpenPipeline } from "./load-pipeline.ts";
 
 /** One line, or none. Where no spec holds the date as it is, it may hold it otherwise: then another slot's plan is compared. */
 export async function scheduleWarnings(
-  { schedule, undated, at }: OpenPipeline,
+  { schedule, undated, params = {}, at }: OpenPipeline,
   plan: Plan,
   slot: Slot | undefined,
 ): Promise<string[]> {
   if (schedule === undefined) return [];
+  if (undated && takesSlot(params)) return []; // the date was given by name: no slot is meant
   const tasks = Object.values(plan.tasks);
   // What data is differs by the day without any date.
   if (tasks.length === 0 || tasks.some((task) => task["source"] !== undefined)) return [];

@@ -59,6 +59,9 @@ function fieldsOf(cron: string): readonly string[] {
   return fields.length === 5 ? ["0", ...fields] : fields;
 }
 
+/** Numbers, names, ranges and steps; not the last day of a month, the nth of a week and their like. */
+const CRONTAB_FIELD = /^(?:(?:\*|\d+|[a-z]{3})(?:-(?:\d+|[a-z]{3}))?(?:\/\d+)?(?:,(?!$)|$))+$/i;
+
 /** A line for `crontab -e`. Times are by the clock of the machine unless it says another zone. */
 export function crontabLine(
   cron: string,
@@ -67,7 +70,7 @@ export function crontabLine(
   here = Intl.DateTimeFormat().resolvedOptions().timeZone,
 ): string {
   const [seconds, ...fields] = fieldsOf(cron);
-  if (seconds !== "0") throw unsaid(cron, "cron");
+  if (seconds !== "0" || fields.some((field) => !CRONTAB_FIELD.test(field))) throw unsaid(cron, "cron");
   const variables = environment.map(([variable, value]) => `${variable}=${shellWord(value)} `).join("");
   const command = `cd ${shellWord(cwd)} && ${variables}${words.map(shellWord).join(" ")}`.replaceAll(
     "%",

@@ -29,7 +29,7 @@ export interface Description {
   readonly schedule: Schedule | undefined;
   /** Earliest first; undefined stands for a pipeline that takes no date. Never empty. */
   readonly slots: readonly (Slot | undefined)[];
-  /** Whether it takes no date, and so is the same for all slots. */
+  /** Whether it takes no date, or was given it by name, and so is the same for all slots. */
   readonly undated: boolean;
   /** What it can be given. */
   readonly params: Params;
@@ -71,12 +71,9 @@ async function describeParams(
   { params: given = {}, date, now }: DescribeRequest,
 ): Promise<Description> {
   const { params } = exported;
-  const dated = takesSlot(params);
-  if (date !== undefined && !dated) {
-    throw new AlamodeError("bad-params", "this pipeline takes no date.", {
-      hint: "Give it a parameter that does:  pipeline({ date: day() }, ({ date }) => dag)",
-    });
-  }
+  const open = Object.fromEntries(Object.entries(params).filter(([name]) => !Object.hasOwn(given, name)));
+  const dated = takesSlot(open); // what is given by name is the same for all slots
+  if (date !== undefined && !dated) throw noDate(params, given);
   const describeAt = async (slot: Slot, schedule: Schedule): Promise<Described> => {
     const { values, texts } = chooseValues(params, { params: given, slot: schedule.clockAt(slot.startsAt) });
     return { dag: dagIn(await exported.describe(values), true), params: texts };
@@ -117,6 +114,24 @@ async function describeParams(
       return isKnown ? before.described : describeAt(wanted, schedule);
     },
   };
+}
+
+function noDate(params: Params, given: Readonly<Record<string, unknown>>): AlamodeError {
+  const fixed = Object.keys(params).find(
+    (name) => params[name]?.slot !== undefined && Object.hasOwn(given, name),
+  );
+  return fixed === undefined
+    ? new AlamodeError("bad-params", "this pipeline takes no date.", {
+        hint: "Give it a parameter that does:  pipeline({ date: day() }, ({ date }) => dag)",
+      })
+    : twoDates(fixed);
+}
+
+/** Both a slot and the parameter that it would set were named. */
+export function twoDates(name: string): AlamodeError {
+  return new AlamodeError("bad-params", `--date sets "${name}", which is given by name as well.`, {
+    hint: `Leave out one of them: --date, or the value of ${name}.`,
+  });
 }
 
 function dagIn(value: unknown, called: boolean): Dag {

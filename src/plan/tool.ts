@@ -48,9 +48,12 @@ function ask(command: readonly string[], path: string): ToolVersion {
     throw fail(`it cannot be asked: ${why}`, "It must print its version and end.");
   }
   if (status === 127 || status === 126) {
+    const words = command.join(" ").trim().split(/\s+/);
     throw fail(
       `there is no such program on PATH=${path}`,
-      "Install it there, or say where it is: path in alamode.config.ts.",
+      /\s/.test(command[0]!)
+        ? `Write its arguments one by one:  tool(${words.map((word) => JSON.stringify(word)).join(", ")})`
+        : "Install it there, or say where it is: path in alamode.config.ts.",
     );
   }
   if (status !== 0) {

@@ -25,8 +25,12 @@ test("cron texts are OnCalendar texts", () => {
     ["*/10 * * * * *", ["*-*-* *:*:0/10"]],
   ];
   for (const [cron, calendars] of cases) assert.deepEqual(calendarsOf(cron), calendars, cron);
-  for (const cron of ["0 0 L * *", "0 0 * * 5#2", "0 0 15W * *"])
+  for (const cron of ["0 0 L * *", "0 0 * * 5#2", "0 0 15W * *"]) {
     assert.throws(() => calendarsOf(cron), { code: "bad-schedule" }, cron);
+    assert.throws(() => crontabLine(cron, "UTC", call, "UTC"), { code: "bad-schedule" }, cron);
+  }
+  for (const cron of ["0 0 1,15 * MON-FRI", "*/15 8-18/2 * jan *"])
+    assert.match(crontabLine(cron, "UTC", call, "UTC"), /schedule/);
 });
 
 test("the crontab line goes where the pipeline is, and % is escaped", () => {

@@ -95,7 +95,14 @@ test("what cannot be given is told in one error, with what there is", async (t) 
   await refused(["plan", "--date", "2026-11-01..2026-11-03"], /3 slots; this takes one/);
   await refused(["run", "--params", "bad.json"], /--params bad.json/);
   await refused(["run", "--params", "list.json"], /a map is needed/);
-  await refused(["run", "--params", "none.json"], /none.json/);
+  await refused(["run", "--params", "none.json"], /^--params none.json: there is no such file\.$/m);
+  await refused(
+    ["run", "--date", "2026-11-01", "-p", "date=2026-11-02"],
+    /--date sets "date", which is given by name as well/,
+  );
+  await refused(["schedule", "-p", "date=2026-11-02"], /a schedule sees to its dates itself/);
+  await refused(["run", "k=4"], /no task "k=4" .* -p k=4$/m);
+  await refused(["run", "--k", "4"], /unknown option '--k'\n.* -p k=…$/m);
   await refused(["run", "-p", "=4"], /no name/);
   await refused(["run", "-f", "plain.ts", "-p", "k=4"], /takes no parameters, and "k" was given/);
   await refused(["run", "-f", "plain.ts", "--date", "2026-11-01"], /takes no date/);
@@ -132,6 +139,8 @@ test("a schedule that changes nothing is warned of", async (t) => {
   assert.match(await said("none.ts"), /"@daily" changes nothing: no task holds the date/);
   assert.match(await said("plain.ts"), /"@daily" changes nothing.*pipeline\(\{ date: day\(\) \}/);
   assert.equal(await said("as-it-is.ts"), "");
+  const named = await here.alamode(["status", "-f", "as-it-is.ts", "-p", "date=2026-11-01"]);
+  assert.equal(named.stderr, "", "a date given by name is no slot, and needs no warning");
   assert.equal(await said("otherwise.ts"), "");
 });
 

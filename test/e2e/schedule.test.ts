@@ -233,6 +233,14 @@ test("a schedule that stays takes up a changed pipeline, and lives through one t
   assert.equal((await running.ended).code, 0);
 });
 
+test("a schedule of tasks that there are not ends at once", async (t) => {
+  const here = project(t, { "pipeline.ts": daily('schedule: "@daily"') });
+  const { code, stderr } = await here.alamode(["schedule", "laod"]);
+  assert.equal(code, 2, stderr);
+  assert.match(stderr, /^no task "laod" in this pipeline. Near: load\./);
+  assert.equal(stderr.split("\n").length, 2, "told once");
+});
+
 test("the schedule is told as a unit and as a crontab line, and none where there is none", async (t) => {
   const here = project(t, {
     "pipeline.ts": daily('schedule: "@daily"'),

@@ -77,6 +77,7 @@ test("what cannot say its version is refused where it is described, with the lin
   program(here, "opt/bin/silent", "");
   program(here, "opt/bin/angry", "usage: angry FILE\\n", 1);
   for (const [called, what] of [
+    [`tool("samtools --version")`, /Write its arguments one by one: {2}tool\("samtools", "--version"\)/],
     [`tool("no-such-program")`, /no such program on PATH=\/.*opt\/bin:\/usr\/bin:\/bin/],
     [`tool("silent")`, /it says nothing/],
     [`tool("angry")`, /exit code 1: usage: angry FILE/],

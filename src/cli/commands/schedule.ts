@@ -4,10 +4,13 @@ import { spawn } from "node:child_process";
 import { setTimeout as delay } from "node:timers/promises";
 import { catchupOf, type DueSlots, dueSlots, takenNeeded } from "../../engine/due-slots.ts";
 import { AlamodeError } from "../../errors.ts";
+import { takesSlot } from "../../plan/pipeline.ts";
 import { openSchedule, type Schedule, scheduleTexts } from "../../plan/schedule.ts";
+import type { Plan } from "../../plan/types.ts";
 import { type Context, contextOf, withBoth } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { count } from "../format.ts";
+import { selectedGoals } from "../goals.ts";
 import { openPipeline, type Slots } from "../load-pipeline.ts";
 import { exitOf, runSlots } from "../perform-slots.ts";
 import { tellSlots } from "../tell-slots.ts";
@@ -36,11 +39,7 @@ const LAST_RETRY_MS = 600_000;
 const LONGEST_WAIT_MS = 60_000;
 
 export async function scheduleCommand(patterns: readonly string[], options: ScheduleFlags): Promise<number> {
-  if (options.date !== undefined) {
-    throw new AlamodeError("bad-date", "a schedule sees to its dates itself", {
-      hint: "Run one with  alamode run --date",
-    });
-  }
+  if (options.date !== undefined) throw ownDates("alamode run --date");
   const context = await contextOf(options);
   if (options.systemd || options.cron) {
     const { printTimer } = await import("../timer-units.ts");
@@ -54,15 +53,21 @@ export async function scheduleCommand(patterns: readonly string[], options: Sche
 }
 
 interface Scheduled {
+  readonly plan: Plan;
   readonly pipeline: Slots;
   readonly schedule: Schedule;
   readonly name: string;
-  readonly meta: { readonly [key: string]: unknown };
   /** Of the parameters those that were given. */
   readonly given: readonly (readonly [string, string])[];
 }
 
-/** Throws `no-schedule`. */
+function ownDates(instead: string): AlamodeError {
+  return new AlamodeError("bad-date", "a schedule sees to its dates itself", {
+    hint: `Run one with  ${instead}`,
+  });
+}
+
+/** Throws `no-schedule`, `bad-date`. */
 async function scheduled(opened: Slots, given: readonly string[] = []): Promise<Scheduled> {
   const { plan, name, params, warnings } = await opened.at(opened.slots[0]);
   const texts = scheduleTexts(plan.meta);
@@ -71,21 +76,23 @@ async function scheduled(opened: Slots, given: readonly string[] = []): Promise<
       hint: `Give it one:  new Dag({ schedule: "@daily" })`,
     });
   }
+  if (opened.undated && takesSlot(opened.params ?? {})) throw ownDates("alamode run -p");
   warn(warnings);
   const schedule = opened.schedule ?? (await openSchedule(texts));
   const pipeline = { ...opened, nameOf: schedule.nameOf.bind(schedule) };
   const pairs = given.map((key) => [key, params[key] ?? ""] as const);
-  return { pipeline, schedule, name, meta: plan.meta, given: pairs };
+  return { plan, pipeline, schedule, name, given: pairs };
 }
 
 /** Runs what is due now, and ends. */
 async function look(context: Context, patterns: readonly string[], options: ScheduleFlags): Promise<number> {
   const { givenParams } = await import("../given-params.ts");
   const given = Object.keys(givenParams(options, context.cwd)).sort();
-  const { pipeline, schedule, name, meta, ...rest } = await scheduled(await openPipeline(context), given);
+  const { plan, pipeline, schedule, name, ...rest } = await scheduled(await openPipeline(context), given);
+  selectedGoals(plan, patterns, "schedule"); // throws: what no slot has need not be waited for
   const { cron, timezone } = schedule.texts;
   const series = JSON.stringify([cron, timezone, rest.given, patterns]);
-  const catchup = catchupOf(meta);
+  const catchup = catchupOf(plan.meta);
   return withBoth(context, async (opened) => {
     const telling = tellSlots({ json: options.json === true, logs: options.logs === true });
     try {
