@@ -5,7 +5,7 @@ import { AlamodeError } from "./errors.ts";
 import { nearNames } from "./plan/near.ts";
 import { findProject } from "./plan/project-folder.ts";
 import type { OptionsByPattern } from "./plan/types.ts";
-import { isPostgresUrl, shownUrl } from "./record/postgres-url.ts";
+import { isPostgresUrl, shownUrl } from "./postgres-server.ts";
 import type { RecordTables } from "./record/tables.ts";
 import type { RecordDb } from "./record/types.ts";
 import { Stores } from "./store/stores.ts";
@@ -152,8 +152,12 @@ async function openAt(store: string, { storeDir: dir, cache }: Local): Promise<S
     const { openS3Store } = await import("./store/s3.ts");
     return openS3Store(store, { dir, cache });
   }
+  if (isPostgresUrl(store)) {
+    const { openPostgresStore } = await import("./store/postgres.ts");
+    return openPostgresStore(store, { dir, cache });
+  }
   throw new AlamodeError("bad-store", `no kind of store has a URL like ${new URL(store).protocol}//…`, {
-    hint: "A store is a folder, or s3://bucket/prefix.",
+    hint: "A store is a folder, s3://bucket/prefix, or postgres://user@host/database.",
   });
 }
 

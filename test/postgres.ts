@@ -27,8 +27,8 @@ export interface Postgres {
   start(): void;
   /** `fast` ends what goes on; `immediate` is a crash: the next start recovers. */
   shut(how: "fast" | "immediate"): void;
-  /** What psql prints for the statement, without headers. */
-  sql(statement: string): string;
+  /** What psql prints for the statement, without headers; in the database `postgres` unless another is named. */
+  sql(statement: string, database?: string): string;
   /** Ends it, if it runs, and removes its folder. */
   stop(): void;
 }
@@ -132,9 +132,9 @@ class Server implements Postgres {
     this.#run(["pg_ctl", "-D", this.#data, "-w", "-t", "60", "-s", "-m", how, "stop"]);
   }
 
-  sql(statement: string): string {
+  sql(statement: string, database = "postgres"): string {
     const { password } = this.#options;
-    const at = ["-h", join(this.#dir, "s"), "-p", `${this.port}`, "-U", "postgres"];
+    const at = ["-h", join(this.#dir, "s"), "-p", `${this.port}`, "-U", "postgres", "-d", database];
     const env = password === undefined ? {} : { PGPASSWORD: password };
     return this.#run(["psql", ...at, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement], env);
   }

@@ -2,9 +2,10 @@
 // nothing of what is stored. Every call may be made twice, when its answer was lost: so each is made to bear that.
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
+import { isUnreachable } from "../postgres-server.ts";
 import { isolationSuffices } from "./isolation.ts";
 import type { PauseListener } from "./pause.ts";
-import { isConflict, isolationAsked, isUnreachable, postgresError } from "./postgres-errors.ts";
+import { isConflict, isolationAsked, postgresError } from "./postgres-errors.ts";
 import type { PostgresPlace } from "./postgres-url.ts";
 
 /** Connections of one process, opened as they are needed, beside the heartbeat's and the listener's. */

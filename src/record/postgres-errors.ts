@@ -1,53 +1,10 @@
 // PostgreSQL's errors in our words, and which of them pass by themselves.
 import { AlamodeError, errnoOf } from "../errors.ts";
+import { isUnreachable, sqlState } from "../postgres-server.ts";
 import { ISOLATION_ASKED } from "./postgres-functions.ts";
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
-const CONNECTION_CLASS = "08";
-const UNREACHABLE = new Set([
-  "57P01", // admin_shutdown
-  "57P02", // crash_shutdown
-  "57P03", // cannot_connect_now: it is starting up
-  "57P05", // idle_session_timeout
-  "53300", // too_many_connections
-  "25006", // read_only_sql_transaction: this one is a standby now
-]);
 const CONFLICTS = new Set(["40001", "40P01"]); // serialization_failure, deadlock_detected
-const ERRNOS = new Set([
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "ECONNABORTED",
-  "EPIPE",
-  "ETIMEDOUT",
-  "EHOSTUNREACH",
-  "EHOSTDOWN",
-  "ENETUNREACH",
-  "ENETDOWN",
-  "EAI_AGAIN",
-  "ENOENT", // the socket of a server that is not up
-]);
-
-/** The five characters that PostgreSQL gives its errors. */
-function sqlState(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined;
-  const { code } = error as Error & { code?: unknown };
-  return typeof code === "string" && /^[0-9A-Z]{5}$/.test(code) ? code : undefined;
-}
-
-/** Whether the call may succeed once the database is there again. Whether it has done its work is not known then. */
-export function isUnreachable(error: unknown): boolean {
-  if (error instanceof AggregateError && error.errors.length > 0) return error.errors.every(isUnreachable);
-  const state = sqlState(error);
-  if (state !== undefined && (UNREACHABLE.has(state) || state.startsWith(CONNECTION_CLASS))) return true;
-  if (ERRNOS.has(errnoOf(error) ?? "")) return true;
-  // What pg says itself has no code.
-  return (
-    error instanceof Error &&
-    /^(Connection terminated|Client has encountered a connection error|timeout exceeded when trying|timeout expired|Query read timeout)/.test(
-      error.message,
-    )
-  );
-}
 
 /** What the function `isolation_suffices` has to be told: whether the first suffices for the second. */
 export function isolationAsked(error: unknown): readonly [have: string, want: string] | undefined {

@@ -1,10 +1,8 @@
 // Where a shared record is, from its URL: what libpq's URLs say, and three parameters of our own. What the URL leaves out
 // comes from PGHOST, PGUSER and their like, a password also from ~/.pgpass.
-import { readFileSync, statSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
 import type { ClientConfig } from "pg";
 import { AlamodeError } from "../errors.ts";
+import { passwordFor, shownUrl } from "../postgres-server.ts";
 
 /** The schema that the tables are in, unless the URL names one with `schema`. */
 const SCHEMA = "alamode";
@@ -22,10 +20,6 @@ export interface PostgresPlace {
   readonly schema: string;
   readonly leaseMs: number;
   readonly patienceMs: number;
-}
-
-export function isPostgresUrl(text: string): boolean {
-  return /^postgres(ql)?:\/\//.test(text);
 }
 
 /** Throws `bad-record-url`. */
@@ -73,48 +67,6 @@ export function postgresPlace(text: string): PostgresPlace {
     leaseMs,
     patienceMs,
   };
-}
-
-/** A URL as it may be shown: without a password, wherever in it that is. */
-export function shownUrl(text: string): string {
-  return text
-    .replace(/^([a-z]+:\/\/[^:/?#@]*):.*@/i, "$1@") // to the last @: a password may hold anything
-    .replace(/([?&])(?:password|sslpassword)=[^&]*(&|$)/gi, (_, before: string, after: string) =>
-      after === "" ? "" : before,
-    );
-}
-
-/** The password of ~/.pgpass, where neither URL nor PGPASSWORD has one: pg would warn of each use of that file. */
-function passwordFor(url: URL): string | undefined {
-  const { env } = process;
-  if (url.password !== "" || url.searchParams.has("password") || env["PGPASSWORD"]) return undefined;
-  const file = env["PGPASSFILE"] ?? join(homedir(), ".pgpass");
-  const given = (name: string, value: string, variable: string, usual: string) =>
-    url.searchParams.get(name) || value || env[variable] || usual;
-  const user = given("user", decodeURIComponent(url.username), "PGUSER", env["USER"] ?? "");
-  const host = given("host", decodeURIComponent(url.hostname), "PGHOST", "localhost");
-  const wanted = [
-    host.startsWith("/") ? "localhost" : host,
-    given("port", url.port, "PGPORT", "5432"),
-    given("database", decodeURIComponent(url.pathname.slice(1)), "PGDATABASE", user),
-    user,
-  ];
-  return passwordIn(file, wanted);
-}
-
-/** https://www.postgresql.org/docs/current/libpq-pgpass.html: the first line that fits counts. */
-function passwordIn(file: string, wanted: readonly string[]): string | undefined {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat?.isFile() || (stat.mode & 0o077) !== 0) return undefined; // others could read it: pg says so
-  for (const line of readFileSync(file, "utf8").split("\n")) {
-    if (line.startsWith("#")) continue;
-    const fields = [...line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g)].map(([, field = ""]) =>
-      field.replaceAll(/\\(.)/g, "$1"),
-    );
-    if (fields.length > 4 && wanted.every((value, i) => fields[i] === "*" || fields[i] === value))
-      return fields[4];
-  }
-  return undefined;
 }
 
 function badUrl(shown: string, why: string): AlamodeError {

@@ -22,5 +22,5 @@ export async function makeOfFiles(
     letGo();
     throw error;
   }
-  return { env: {}, inputs: paths, reads: [], seal, [Symbol.asyncDispose]: async () => letGo() };
+  return { env: {}, secrets: [], inputs: paths, reads: [], seal, [Symbol.asyncDispose]: async () => letGo() };
 }

@@ -106,6 +106,8 @@ export interface Making extends AsyncDisposable {
   readonly output?: string;
   /** Variables by which the command gets at it. They may hold secrets: given to the command, and never shown or recorded. */
   readonly env: Readonly<Record<string, string>>;
+  /** Values in `env` that are masked in what the command prints. */
+  readonly secrets: readonly string[];
   /** Dependency name → absolute path that `inputs/<name>` is to lead to. */
   readonly inputs: Readonly<Record<string, string>>;
   /** Absolute paths besides that the command must be able to read and connect to from within a sandbox. */
