@@ -1,11 +1,12 @@
 // A store in a PostgreSQL database: an output that is tables is a schema, readable by any program that speaks SQL; other trees, sources,
 // logs and receipts are rows of the store's own tables. The layout is told in docs/FORMAT.md, why it is so in docs/decisions/025-postgres-store.md.
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, realpathSync } from "node:fs";
+import { existsSync, realpathSync } from "node:fs";
 import { readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Bmap } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
+import { makeFolder } from "../make-folder.ts";
 import type { OutputId } from "../plan/types.ts";
 import { type CacheOptions, TreeCache } from "./cache.ts";
 import { ignoreInGit } from "./git-ignore.ts";
@@ -54,8 +55,7 @@ export async function openPostgresStore(url: string, { dir, cache }: PostgresSto
   try {
     const opened = await openOwn(server);
     server.opened();
-    for (const name of ["tmp", "logs", join("remote", opened.id)])
-      mkdirSync(join(dir, name), { recursive: true });
+    for (const name of ["tmp", "logs", join("remote", opened.id)]) makeFolder(join(dir, name));
     ignoreInGit(dir);
     return new PostgresStore(server, opened, { dir: realpathSync.native(dir), cache });
   } catch (error) {
