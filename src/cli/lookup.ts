@@ -84,18 +84,21 @@ export function notMade(context: Context, task: string): AlamodeError {
   });
 }
 
-/** The success of `output` and the absolute path it can be read at; undefined where it is not made, or gone. */
+/** The success of `output` and the absolute path it can be read at; undefined where it is not made, or gone. Throws `output-elsewhere`. */
 export async function readable(
   { store, record }: { readonly store: Stores; readonly record: RecordDb },
   output: OutputId,
+  name: string,
 ): Promise<{ readonly success: Success; readonly path: string } | undefined> {
   const success = (await record.successes([output])).get(output);
   if (success === undefined) return undefined;
   try {
     return { success, path: (await store.stage(success)).path };
   } catch (error) {
-    if (error instanceof AlamodeError && error.code === "output-missing") return undefined;
-    throw error;
+    const { readingError } = await import("../engine/elsewhere.ts");
+    const told = await readingError(error, name, success, { record, stores: store });
+    if (told instanceof AlamodeError && told.code === "output-missing") return undefined;
+    throw told;
   }
 }
 

@@ -239,6 +239,17 @@ command(
   .argument("<to>", "the same; it must be new, or an earlier copy")
   .option("--json", "print JSON")
   .addHelpText("after", example("alamode record copy .alamode/record.db postgres://db.example.org/team"));
+withStoreAndRecord(
+  command(
+    "forget-store",
+    "mark what lies in a store that is gone for good as lost, so that it is made again",
+    () => import("./commands/record-forget-store.ts").then((m) => m.forgetStoreCommand),
+    record,
+  )
+    .argument("<id>", "the store's name in the record: 16 hex digits, as the error says that asked for this")
+    .option("--json", "print JSON")
+    .addHelpText("after", example("alamode record forget-store 3f9ac04e51b7d286")),
+);
 
 program.commandsGroup("For the shell:");
 command("completion", "print what lets a shell complete commands, options and tasks", () =>
@@ -269,7 +280,7 @@ function command(name: string, summary: string, load: () => Promise<Action>, gro
 
 /** What every command but `init` takes. */
 function withPlaces(declared: Command): void {
-  declared
+  const pipeline = declared
     .optionsGroup("Which pipeline, and where:")
     .option(
       "-f, --file <pipeline>",
@@ -277,7 +288,12 @@ function withPlaces(declared: Command): void {
     )
     .option("-p, --param <name=value>", "set a parameter of the pipeline; again for more", repeated)
     .option("--params <file>", "set parameters by a JSON file")
-    .option("--date <date>", DATES[declared.name()] ?? DATE)
+    .option("--date <date>", DATES[declared.name()] ?? DATE);
+  withStoreAndRecord(pipeline);
+}
+
+function withStoreAndRecord(declared: Command): void {
+  declared
     .option(
       "--store <dir>",
       "folder of the store, or s3://bucket/prefix (default: .alamode; or ALAMODE_STORE)",

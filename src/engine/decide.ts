@@ -3,18 +3,20 @@
 import type { PlanGraph } from "../plan/graph.ts";
 import type { Success } from "../record/types.ts";
 
-/** What is known of one output. `lost` and `damaged`: a success whose bytes are gone or changed. */
+/** What is known of one output. `lost` and `damaged`: a success whose bytes are gone or changed; `elsewhere`: in a store unknown here. */
 export type Fact =
   | { readonly kind: "none" }
   | { readonly kind: "done"; readonly success: Success }
   | { readonly kind: "lost"; readonly success: Success }
-  | { readonly kind: "damaged"; readonly success: Success; readonly path: string };
+  | { readonly kind: "damaged"; readonly success: Success; readonly path: string }
+  | { readonly kind: "elsewhere"; readonly success: Success };
 
 /** Why a node is due. What an author did to bring it about is `status.ts`'s to find out. */
 export type Cause =
   | { readonly kind: "none" }
   | { readonly kind: "lost" }
   | { readonly kind: "damaged"; readonly path: string }
+  | { readonly kind: "elsewhere"; readonly success: Success }
   | { readonly kind: "stale" };
 
 export interface Decision {
@@ -62,6 +64,7 @@ export function* decide(
       }
       done.delete(node);
       due.set(node, cause);
+      if (cause.kind === "elsewhere") continue; // made, so what it was made from is not needed
       for (const input of graph.inputs(node)) if (!due.has(input)) next.add(input);
     }
     layer = [...next];
@@ -78,6 +81,8 @@ function causeOf(fact: Fact, asInput: boolean): Cause | undefined {
       return { kind: "lost" };
     case "damaged":
       return { kind: "damaged", path: fact.path };
+    case "elsewhere":
+      return { kind: "elsewhere", success: fact.success };
     case "done":
       return asInput && fact.success.stale ? { kind: "stale" } : undefined;
     default:

@@ -8,6 +8,7 @@ import type { TreeDigest } from "../store/types.ts";
 import { type Asked, type CutOff, cutOff } from "./cut-off.ts";
 import { type Decision, decide, type Fact } from "./decide.ts";
 import type { Demands } from "./demands.ts";
+import { elsewhereError, isElsewhere } from "./elsewhere.ts";
 import type { Host } from "./host.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import { trustedUnseen } from "./trust.ts";
@@ -16,7 +17,7 @@ export interface FactSource {
   readonly record: RecordDb;
   readonly stores: Stores;
   readonly host: Host;
-  /** Whether what is found out is written down (`run`), or only told (`status`). */
+  /** Whether what is found out is written down, and what cannot be used is refused (`run`); or all is only told (`status`). */
   readonly mark: boolean;
   /** What successes must have to count. */
   readonly demands: Demands;
@@ -30,7 +31,10 @@ interface Key {
   readonly inputs: AliasRequest["inputs"];
 }
 
-/** Decides, and cuts off what was made before under another name: two round trips a layer. */
+/**
+ * Decides, and cuts off what was made before under another name: two round trips a layer. Throws `output-elsewhere` where
+ * something needed lies in a store that nobody here knows, unless it is only to be told.
+ */
 export async function decideNow(
   plan: Plan,
   graph: PlanGraph,
@@ -44,7 +48,19 @@ export async function decideNow(
       source,
     ),
   );
+  if (source.mark) await refuseElsewhere(graph, decision, source);
   return cutOffNow(plan, graph, decision, source, options.force);
+}
+
+async function refuseElsewhere(graph: PlanGraph, { due }: Decision, source: FactSource): Promise<void> {
+  const found = [...due].flatMap(([node, cause]) =>
+    cause.kind === "elsewhere" ? [{ node, success: cause.success }] : [],
+  );
+  const [first] = found;
+  if (first === undefined) return;
+  const there = found.filter(({ success }) => success.store === first.success.store);
+  const names = there.map(({ node, success }) => graph.names(node)[0] ?? success.output.slice(0, 8));
+  throw await elsewhereError(names, first.success, source);
 }
 
 /** The second half of `decideNow`. */
@@ -79,7 +95,7 @@ async function factsOf(outputs: readonly OutputId[], source: FactSource): Promis
   const present = await stores.present(known);
   const facts = new Map<OutputId, Fact>();
   for (const [i, success] of known.entries()) {
-    const fact: Fact = present[i] ? await trusted(success, source) : { kind: "lost", success };
+    const fact = present[i] ? await trusted(success, source) : await goneOrElsewhere(success, stores);
     if (source.mark && (fact.kind === "lost" || fact.kind === "damaged"))
       await record.mark(success.id, fact.kind);
     facts.set(success.output, fact);
@@ -98,10 +114,16 @@ export async function trusted(
   const store = await stores.of(success);
   if (trustedUnseen(success, { store, host })) return { kind: "done", success };
   const found = await store.rehash(success.location);
+  if (found?.digest !== success.treeDigest && (await isElsewhere(success, stores)))
+    return { kind: "elsewhere", success };
   if (found === undefined) return { kind: "lost", success };
   if (found.digest !== success.treeDigest) return { kind: "damaged", success, path: "" };
   if (mark) await record.settleOne(success.id);
   return { kind: "done", success };
+}
+
+async function goneOrElsewhere(success: Success, stores: Stores): Promise<Fact> {
+  return { kind: (await isElsewhere(success, stores)) ? "elsewhere" : "lost", success };
 }
 
 /**
@@ -169,7 +191,7 @@ function keyOf(plan: Plan, graph: PlanGraph, asked: Asked): Key {
   return { asked, output: task.output, resolvedKey: resolvedKeyOf(task, digests), inputs };
 }
 
-/** The first of these successes whose bytes are there. Others are marked. */
+/** The first of these successes whose bytes are there. Those found gone or changed are marked. */
 export async function firstThere(
   candidates: readonly Success[],
   source: FactSource,
@@ -177,7 +199,7 @@ export async function firstThere(
   const { record, stores, mark } = source;
   for (const success of candidates) {
     const [present] = await stores.present([success]);
-    const fact: Fact = present ? await trusted(success, source) : { kind: "lost", success };
+    const fact = present ? await trusted(success, source) : await goneOrElsewhere(success, stores);
     if (fact.kind === "done") return success;
     if (mark && (fact.kind === "lost" || fact.kind === "damaged")) await record.mark(success.id, fact.kind);
   }

@@ -4,6 +4,7 @@ import type { RecordDb, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
 import type { Check, Noted, Tree } from "../store/types.ts";
+import { markHere } from "./elsewhere.ts";
 
 /** How many tree entries are kept in memory for inputs that many steps share. */
 const KEPT_ENTRIES = 200_000;
@@ -75,7 +76,8 @@ export class InputChecks {
   }
 
   async #mark(success: Success, check: Check & { kind: "missing" | "damaged" }): Promise<string> {
-    await this.#record.mark(success.id, check.kind === "missing" ? "lost" : "damaged");
+    const both = { record: this.#record, stores: this.#stores };
+    await markHere(success, check.kind === "missing" ? "lost" : "damaged", both);
     return told(check);
   }
 }

@@ -3,6 +3,7 @@ import { AlamodeError } from "../errors.ts";
 import type { RecordDb, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 import type { Making, MakingInput, MakingRequest, Store } from "../store/types.ts";
+import { markHere } from "./elsewhere.ts";
 
 /** An input whose bytes turned out to be gone, or others, when they were to be read. Its success is marked. */
 export class LostInput extends Error {
@@ -23,14 +24,14 @@ export class LostInput extends Error {
 export async function prepareMaking(
   store: Store,
   inputs: Readonly<Record<string, Success>>,
-  { record, stores }: { readonly record: RecordDb; readonly stores: Stores },
+  both: { readonly record: RecordDb; readonly stores: Stores },
   request: Omit<MakingRequest, "inputs">,
   signal?: AbortSignal,
 ): Promise<Making> {
   const made: Record<string, MakingInput> = Object.create(null);
   for (const [name, success] of Object.entries(inputs)) {
     const { location, treeDigest: digest } = success;
-    const from = await stores.of(success);
+    const from = await both.stores.of(success);
     made[name] = {
       store: from,
       location,
@@ -39,7 +40,7 @@ export async function prepareMaking(
         try {
           return await from.stage(location, digest, off);
         } catch (error) {
-          throw await lost(name, success, record, error);
+          throw await lost(name, success, both, error);
         }
       },
     };
@@ -47,14 +48,19 @@ export async function prepareMaking(
   return store.prepare({ ...request, inputs: made }, signal);
 }
 
-async function lost(name: string, success: Success, record: RecordDb, error: unknown): Promise<unknown> {
+async function lost(
+  name: string,
+  success: Success,
+  both: Parameters<typeof markHere>[2],
+  error: unknown,
+): Promise<unknown> {
   if (!(error instanceof AlamodeError)) return error;
   if (error.code === "output-missing") {
-    await record.mark(success.id, "lost");
+    await markHere(success, "lost", both);
     return new LostInput(name, success, "is no longer there");
   }
   if (error.code === "output-damaged") {
-    await record.mark(success.id, "damaged");
+    await markHere(success, "damaged", both);
     return new LostInput(name, success, "has other bytes in the store than were made");
   }
   return error;

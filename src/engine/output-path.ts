@@ -4,16 +4,21 @@ import { unknownTask } from "../plan/task-names.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
+import { readingError } from "./elsewhere.ts";
 
-/** Absolute path of what a task of the plan made: with `produces: 'name'` that file. Throws `unknown-task`, `not-made`, `output-missing`. */
+/** Absolute path of what a task of the plan made: with `produces: 'name'` that file. Throws `unknown-task`, `not-made`, `output-missing`, `output-elsewhere`. */
 export async function outputPath(
   plan: Plan,
   task: string,
-  { record, stores }: { readonly record: RecordDb; readonly stores: Stores },
+  both: { readonly record: RecordDb; readonly stores: Stores },
 ): Promise<string> {
-  const success = await successOf(plan, task, record);
-  // Not let go of: it is asked for to be read after this.
-  return producedPath((await stores.stage(success)).path, plan.tasks[task]!);
+  const success = await successOf(plan, task, both.record);
+  try {
+    // Not let go of: it is asked for to be read after this.
+    return producedPath((await both.stores.stage(success)).path, plan.tasks[task]!);
+  } catch (error) {
+    throw await readingError(error, task, success, both);
+  }
 }
 
 /** Where people find it, whether on this machine or not: an absolute path, or a URL. Throws `unknown-task`, `not-made`. */

@@ -6,6 +6,7 @@ import type { OutputId, Plan } from "../plan/types.ts";
 import type { RecordDb, Run } from "../record/types.ts";
 import { type Stores, storesOf } from "../store/stores.ts";
 import type { Store } from "../store/types.ts";
+import { isElsewhere } from "./elsewhere.ts";
 import { type Produces, producedPath } from "./output-path.ts";
 
 /** How many runs back a pipeline is looked for whose name is not said. */
@@ -22,8 +23,11 @@ export interface RecordedTask {
   readonly pipeline: string;
   readonly task: string;
   readonly output: OutputId;
-  /** `stale`: an input has come out otherwise since. `lost`: made, but not in the store any more, or changed there. */
-  readonly state: "made" | "not made" | "stale" | "lost";
+  /**
+   * `stale`: an input has come out otherwise since. `lost`: made, but not in the store any more, or changed there.
+   * `elsewhere`: made, in a store that the project does not name.
+   */
+  readonly state: "made" | "not made" | "stale" | "lost" | "elsewhere";
   /** Absolute; where it is made, or stale, and can be read on this machine. With `produces: 'name'` that file. */
   readonly path?: string;
   /** Where people find it: that path, or a URL. */
@@ -100,7 +104,7 @@ export async function recordedTasks(both: Both, pipeline?: string, number?: numb
   return tasks;
 }
 
-/** The path of what was found. Throws `not-made`, `output-missing`, and `output-stale` unless `stale` says that this will do. */
+/** The path of what was found. Throws `not-made`, `output-missing`, `output-elsewhere`, and `output-stale` unless `stale` says that this will do. */
 export function pathOf({ pipeline, task, output, state, path }: RecordedTask, stale = false): string {
   if (path !== undefined && (state === "made" || stale)) return path;
   const what = task === "" ? output.slice(0, 8) : `${pipeline}/${task}`;
@@ -109,6 +113,10 @@ export function pathOf({ pipeline, task, output, state, path }: RecordedTask, st
     case "lost":
       throw new AlamodeError("output-missing", `${what} was made, but is not in the store any more`, {
         hint,
+      });
+    case "elsewhere":
+      throw new AlamodeError("output-elsewhere", `${what} lies in a store that this project does not name`, {
+        hint: "Name it in alamode.config.ts:  stores: { theirs: 's3://bucket/prefix' }",
       });
     case "stale":
       throw new AlamodeError("output-stale", `an input of ${what} has come out otherwise since it was made`, {
@@ -143,7 +151,10 @@ async function stateOf(
   const { stale, madeAt, sizeBytes } = success;
   const stores = storesOf(store);
   const [isThere] = await stores.present([success]);
-  if (!isThere) return { ...about, state: "lost", madeAt, sizeBytes };
+  if (!isThere) {
+    const state = (await isElsewhere(success, stores)) ? "elsewhere" : "lost";
+    return { ...about, state, madeAt, sizeBytes };
+  }
   const here = fetch ? (await stores.stage(success)).path : await stores.here(success);
   const place = producedPath((await stores.of(success)).place(success.location), task);
   const path = here === undefined ? {} : { path: producedPath(here, task) };

@@ -36,6 +36,8 @@ export type Reason =
   | { readonly kind: "lost" }
   | { readonly kind: "damaged"; readonly path: string }
   | { readonly kind: "stale" }
+  /** It is made, in a store (by its id) that this project does not name: a run would refuse to make it again. */
+  | { readonly kind: "elsewhere"; readonly store: string }
   /** It is done, and asked to be run again. */
   | { readonly kind: "forced" }
   /** It was made with less isolation than is demanded. */
@@ -173,6 +175,8 @@ async function causeReasons(
       return [{ kind: "lost" }];
     case "damaged":
       return [{ kind: "damaged", path: cause.path }];
+    case "elsewhere":
+      return [{ kind: "elsewhere", store: cause.success.store }];
     case "stale":
       return [{ kind: "stale" }];
     case "none": {

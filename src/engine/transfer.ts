@@ -14,6 +14,7 @@ import type { CommitRequest, Execution, RecordDb, Run, Success } from "../record
 import { type Stores, storesOf } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
 import type { Location, Store, TreeDigest } from "../store/types.ts";
+import { isElsewhere } from "./elsewhere.ts";
 import { thisHost } from "./host.ts";
 import { runnableOf } from "./runnable.ts";
 
@@ -40,12 +41,22 @@ export async function transfer(output: OutputId, ends: Ends, signal?: AbortSigna
   const run = execution && (await from.record.run(execution.run));
   if (execution === undefined || run === undefined)
     return { kind: "left", because: "the record does not say how it was made" };
+  const isMove = from.record.id === ends.to.record.id;
+  if (isMove && success.store === ends.to.store.id) {
+    const [isThere] = await ends.to.store.present([success.location]);
+    return isThere ? { kind: "there" } : { kind: "left", because: "its bytes are gone" };
+  }
   const [isThere] = await from.stores.present([success]);
-  if (!isThere) return { kind: "left", because: "its bytes are gone" };
+  if (!isThere) {
+    const because = (await isElsewhere(success, from.stores))
+      ? "it lies in another store, which is not named here"
+      : "its bytes are gone";
+    return { kind: "left", because };
+  }
   const original =
     success.aliasOf === undefined ? success : await originalOf(success, execution, from.record);
   const copying = new Copying(ends, { original, execution, run }, signal);
-  return ends.from.record.id === ends.to.record.id ? copying.move() : copying.copy(success);
+  return isMove ? copying.move() : copying.copy(success);
 }
 
 async function originalOf(alias: Success, execution: Execution, record: RecordDb): Promise<Success> {

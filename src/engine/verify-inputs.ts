@@ -47,7 +47,7 @@ async function firstIntact(
     const fact = await trusted(success, source);
     if (fact.kind === "done") {
       if ((await source.checks.before(success)) === undefined) return success;
-    } else if (fact.kind !== "none" && (await source.stores.find(success.store)) !== undefined) {
+    } else if (fact.kind === "lost" || fact.kind === "damaged") {
       await source.record.mark(success.id, fact.kind);
     }
   }

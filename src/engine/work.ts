@@ -37,6 +37,7 @@ const WHY_MISSING: Readonly<Record<Cause["kind"], string>> = {
   none: "no record holds",
   lost: "is gone from the store",
   damaged: "was changed in the store",
+  elsewhere: "lies in a store that this project does not name",
   stale: "rests on bytes that have since been made otherwise",
 };
 

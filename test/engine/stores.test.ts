@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { InputChecks } from "../../src/engine/input-checks.ts";
 import { openFolderStore } from "../../src/store/folder.ts";
 import { Stores } from "../../src/store/stores.ts";
 import { openRig, outputOf, planOf, runToEnd } from "./rig.ts";
@@ -56,4 +57,41 @@ test("a store that nobody knows is told before anything runs", async (t) => {
   const rig = await openRig(t);
   await assert.rejects(rig.run(plan), { code: "unknown-store", message: /"big"/, hint: /stores:/ });
   assert.equal((await rig.record.runs(1)).length, 0);
+});
+
+test("what lies in a store that the project does not name is never held against its success", async (t) => {
+  const rig = await openRig(t);
+  const theirs = await openFolderStore(join(rig.dir, "theirs"));
+  const placed = planOf({ a: "echo one > $OUTPUT", b: ["cat inputs/a > $OUTPUT", "a"] });
+  await runToEnd(placed, { record: rig.record, store: theirs });
+
+  const mine = { record: rig.record, store: rig.store };
+  for (const goals of [["b"], ["a"]]) {
+    await assert.rejects(runToEnd(placed, { ...mine, goals }), {
+      code: "output-elsewhere",
+      message: new RegExp(`^${goals[0]} lies in a store`),
+      hint: new RegExp(`stores: .*forget-store ${theirs.id}`, "s"),
+    });
+  }
+  await assert.rejects(runToEnd(placed, { ...mine, force: ["b"] }), {
+    code: "output-elsewhere",
+    message: /^a /,
+  });
+  assert.equal((await rig.record.runs(9)).length, 1, "no run was begun");
+  const [due] = (await rig.status(placed)).due;
+  assert.deepEqual(due?.reasons, [{ kind: "elsewhere", store: theirs.id }]);
+
+  // An input that vanishes from where it was looked for, in a store's stead.
+  const success = (await rig.record.successes([outputOf(placed, "a")])).get(outputOf(placed, "a"))!;
+  const checks = new InputChecks(rig.record, new Stores(rig.store));
+  assert.equal(await checks.before(success), "is no longer there");
+  for (const task of ["a", "b"]) {
+    const [made] = await rig.record.history(outputOf(placed, task));
+    assert.equal(made?.state, "current", task);
+  }
+  assert.equal((await runToEnd(placed, { record: rig.record, store: theirs })).counts.reused, 2);
+
+  const other = planOf({ z: "echo one > $OUTPUT; true", b2: ["cat inputs/z > $OUTPUT", "z"] });
+  assert.deepEqual((await rig.run(other)).ranTasks, ["z", "b2"], "what is not needed stops nobody");
+  assert.equal((await runToEnd(placed, { record: rig.record, store: theirs })).counts.reused, 2);
 });

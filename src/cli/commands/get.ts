@@ -21,7 +21,7 @@ export async function getCommand(what: string, dest: string | undefined, options
   const { plan } = await loadPipeline(context);
   const { name, task } = taskOf(plan, what, "get");
   return withBoth(context, async (opened) => {
-    const made = await readable(opened, task.output);
+    const made = await readable(opened, task.output, name);
     if (made === undefined) {
       tell(notMade(context, name), options.json === true);
       return EXIT.failed;

@@ -35,7 +35,7 @@ export async function lsCommand(what: string | undefined, options: LsFlags): Pro
   return withBoth(context, async ({ record, store: stores }) => {
     const made = await madeOf({ record, stores }, plan, names);
     // Where all lies in the project's own store, nobody would miss its name.
-    const several = made.some(({ store }) => store !== undefined && store !== stores.main.url);
+    const several = made.some(({ madeAt, store }) => madeAt !== undefined && store !== stores.main.url);
     if (options.json) {
       process.stdout.write(made.map((entry) => `${jsonLine(entry)}\n`).join(""));
       return EXIT.done;

@@ -13,7 +13,7 @@ export async function pathCommand(what: string, options: CommonOptions): Promise
   const { plan } = await loadPipeline(context);
   const { name, task } = taskOf(plan, what, "path");
   return withBoth(context, async (opened) => {
-    const made = await readable(opened, task.output);
+    const made = await readable(opened, task.output, name);
     if (made === undefined) {
       tell(notMade(context, name), options.json === true);
       return EXIT.failed;

@@ -56,7 +56,7 @@ async function showOutput(context: Context, opened: Opened, output: OutputId, na
   else {
     const size = `${count(success.files, "file")}, ${bytes(success.sizeBytes)}`;
     rows.push(["tree", `${shortId(success.treeDigest)}…, ${size}`]);
-    rows.push(["store", place === undefined ? "its bytes are gone" : herePath(place, context.cwd)]);
+    rows.push(["store", place === undefined ? whereNot(success, store) : herePath(place, context.cwd)]);
     if (path !== undefined && path !== place) rows.push(["copy", herePath(path, context.cwd)]);
   }
   if (identity !== undefined) for (const row of specRows(identity.spec)) rows.push(row);
@@ -182,4 +182,11 @@ async function showRun(run: Run, record: RecordDb, json: boolean): Promise<numbe
   if (executions.length > MOST_TASKS)
     process.stdout.write(`  and ${executions.length - MOST_TASKS} more: alamode show ${run.number} --json\n`);
   return EXIT.done;
+}
+
+/** Why there is no place to show. `store`: what the project calls the one it is in, if it knows it. */
+function whereNot({ store: id }: Success, store: string | undefined): string {
+  return store === undefined
+    ? `${id}, which this project does not name (stores, in alamode.config.ts)`
+    : "its bytes are gone";
 }

@@ -162,6 +162,8 @@ function reasonText(reason: Reason): string {
       return "was made, but its bytes are gone";
     case "damaged":
       return `was made, but was changed since${reason.path === "" ? "" : `: ${reason.path}`}`;
+    case "elsewhere":
+      return `is made, in a store that this project does not name (${reason.store})`;
     case "stale":
       return "was made from inputs that have since been remade with other bytes";
     case "isolation":
