@@ -60,7 +60,7 @@ export async function performCommand(
     return await executor.execute(
       {
         step,
-        argv: sandbox.wrap({
+        ...sandbox.wrap({
           argv,
           env,
           isolation,
@@ -71,7 +71,6 @@ export async function performCommand(
           network,
         }),
         cwd: staged.cwd,
-        env,
         log: masked?.path ?? log.file,
         slot,
         ...limits,

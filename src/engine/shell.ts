@@ -19,6 +19,7 @@ import { ConfiguredOptions } from "./options.ts";
 import { passed } from "./pass.ts";
 import { runnableOf } from "./runnable.ts";
 import { Sandboxes } from "./sandbox/sandboxes.ts";
+import type { Wrapped } from "./sandbox/types.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
@@ -32,7 +33,7 @@ export interface Shell {
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   /** What to start so that a program runs as the command would: with its umask, in the same sandbox. */
-  wrap(argv: readonly string[]): readonly string[];
+  wrap(argv: readonly string[]): Wrapped;
   /** Whether the caller's own programs are not there. */
   readonly inImage: boolean;
   /** The value of $OUTPUT. Nothing written there is committed. */
@@ -120,13 +121,10 @@ export async function openShell(given: Plan, task: string, options: ShellOptions
       command: runnable.shown,
       argv: runnable.argv,
       inImage: sandbox.kind === "container",
-      wrap: (argv) => [
-        "/bin/sh",
-        "-c",
-        'umask 022; exec "$@"',
-        "sh",
-        ...sandbox.wrap({ ...confinement, argv }),
-      ],
+      wrap(argv) {
+        const wrapped = sandbox.wrap({ ...confinement, argv });
+        return { ...wrapped, argv: ["/bin/sh", "-c", 'umask 022; exec "$@"', "sh", ...wrapped.argv] };
+      },
       close,
     };
   } catch (error) {

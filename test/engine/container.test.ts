@@ -1,6 +1,6 @@
 // The sandbox of containers, with a real podman. Skipped, with the reason, where there is none that works.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import test, { after, type TestContext } from "node:test";
@@ -111,6 +111,50 @@ contained("exit codes and signals come back, and variables arrive as they are", 
     ["signal", 137],
   ]);
   assert.equal(await rig.text(plan, "env"), `${odd}s3cretx/bin[]`);
+});
+
+contained("no variable's value is among the arguments of any process", async (rig, t) => {
+  const usual = process.env["ALL_PROXY"];
+  process.env["ALL_PROXY"] = "http://me:callers-word@proxy";
+  t.after(() => {
+    if (usual === undefined) delete process.env["ALL_PROXY"];
+    else process.env["ALL_PROXY"] = usual;
+  });
+  let clients = 0;
+  const telling: string[] = [];
+  const server = createServer((socket) => {
+    for (const process of readdirSync("/proc")) {
+      if (!/^\d+$/.test(process)) continue;
+      let words = "";
+      try {
+        words = readFileSync(`/proc/${process}/cmdline`, "utf8");
+      } catch {} // it has ended
+      if (words.includes("\0run\0--name\0alamode-")) clients++;
+      if (/hush|of-the-spec|callers-word/.test(words)) telling.push(words.split("\0")[0]!);
+    }
+    socket.end("looked\n");
+  }).listen(0, "127.0.0.1");
+  t.after(() => server.close());
+  await new Promise((resolve) => server.once("listening", resolve));
+  const { port } = server.address() as { port: number };
+  const command = `nc 127.0.0.1 ${port} < /dev/null; printf %s "$OTHER" | wc -c > $OUTPUT; printf "[%s]" "$ALL_PROXY" >> $OUTPUT; printf %s "$HTTPS_PROXY" | wc -c >> $OUTPUT`;
+  const secret = "http://me:\"hush $x\\n #1'@proxy ";
+  const plan = planOf(
+    { a: [{ image, command, network: 1, env: { ALL_PROXY: "of-the-spec" } }] },
+    { a: { secrets: { HTTPS_PROXY: { env: "TO_PROXY" }, OTHER: { env: "TO_PROXY" } } } },
+  );
+  const told = await rig.run(plan, { sandbox, callerEnv: { TO_PROXY: secret } });
+  assert.deepEqual(told.failures, []);
+  const { length } = secret;
+  assert.equal(await rig.text(plan, "a"), `${length}\n[of-the-spec]${length}\n`);
+  assert.ok(clients > 0, "nobody was looked at while it ran");
+  assert.deepEqual(telling, []);
+});
+
+contained("a variable that would be the runtime's own cannot hold lines", async (rig) => {
+  const plan = planOf({ a: [{ image, command: "echo > $OUTPUT", env: { NO_PROXY: "a\nB=b" } }] });
+  const told = await rig.run(plan, { sandbox }).catch((error: AlamodeError) => error.message);
+  assert.match(JSON.stringify(told), /NO_PROXY holds a line break/);
 });
 
 contained("paths may hold what means something to the runtime's options", async (_, t) => {

@@ -77,7 +77,7 @@ sandboxed("more inputs than a sandbox takes paths can all be read, data in place
   for (const part of ["work", "home", "tmp", "out"]) mkdirSync(join(rig.dir, part));
   writeFileSync(join(rig.dir, "work", "list"), inputs.join("\n"));
   const bubblewrap = await openSandbox(sandbox);
-  const [program, ...args] = bubblewrap.wrap({
+  const { argv, env } = bubblewrap.wrap({
     argv: ["/bin/sh", "-c", "xargs cat < list | wc -c"],
     env: {},
     isolation: sandbox,
@@ -87,7 +87,9 @@ sandboxed("more inputs than a sandbox takes paths can all be read, data in place
     path: "/usr/bin:/bin",
     network: false,
   });
-  const { stdout, stderr } = spawnSync(program!, args, { encoding: "utf8", cwd: join(rig.dir, "work") });
+  const [program, ...args] = argv;
+  const cwd = join(rig.dir, "work");
+  const { stdout, stderr } = spawnSync(program!, args, { encoding: "utf8", cwd, env });
   assert.deepEqual([stdout.trim(), stderr], ["3000", ""]);
 });
 

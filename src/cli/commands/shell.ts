@@ -35,10 +35,11 @@ export async function shellCommand(what: string, options: SandboxOptions): Promi
  * Runs the caller's shell until it ends, and gives its exit code. What comes from a pipe it takes for a script. Signals of the
  * terminal are the shell's matter meanwhile.
  */
-async function interactive({ cwd, env, inImage, wrap }: Shell): Promise<number> {
+async function interactive({ cwd, inImage, wrap }: Shell): Promise<number> {
   const asked = process.stdin.isTTY === true ? ["-i"] : [];
   const shell = inImage ? undefined : process.env["SHELL"];
-  const [program, ...args] = wrap([shell || "/bin/sh", ...asked]);
+  const { argv, env } = wrap([shell || "/bin/sh", ...asked]);
+  const [program, ...args] = argv;
   const ignore = () => {};
   process.on("SIGINT", ignore);
   process.on("SIGQUIT", ignore);

@@ -53,23 +53,26 @@ export function openBubblewrap(): Sandbox {
     hint: "It ran in the sandbox bubblewrap: what its spec does not declare (files, inputs, network: 1) is not there.",
     view: () => VIEW,
     ready: async () => {},
-    wrap: ({ argv, slot, inputs, path, network }) => [
-      program,
-      ...namespaces(network),
-      ...system,
-      ...etc(network),
-      ...Object.entries(VIEW).flatMap(([part, inside]) => ["--bind", join(slot, part), inside]),
-      // After these, which would hide what is installed below /home or /tmp.
-      ...[...path.split(delimiter), dirname(argv[0]!)].flatMap(toolBind),
-      ...readablePaths(inputs).flatMap((path) => ["--ro-bind", path, path]),
-      // Otherwise the root is a writable tmpfs, and what is written beside $OUTPUT vanishes without a word.
-      "--remount-ro",
-      "/",
-      "--chdir",
-      VIEW.work,
-      "--",
-      ...argv,
-    ],
+    wrap: ({ argv, env, slot, inputs, path, network }) => ({
+      env,
+      argv: [
+        program,
+        ...namespaces(network),
+        ...system,
+        ...etc(network),
+        ...Object.entries(VIEW).flatMap(([part, inside]) => ["--bind", join(slot, part), inside]),
+        // After these, which would hide what is installed below /home or /tmp.
+        ...[...path.split(delimiter), dirname(argv[0]!)].flatMap(toolBind),
+        ...readablePaths(inputs).flatMap((path) => ["--ro-bind", path, path]),
+        // Otherwise the root is a writable tmpfs, and what is written beside $OUTPUT vanishes without a word.
+        "--remount-ro",
+        "/",
+        "--chdir",
+        VIEW.work,
+        "--",
+        ...argv,
+      ],
+    }),
   };
 }
 

@@ -11,24 +11,28 @@ import type { Confinement, Sandbox } from "./types.ts";
 /** An image may have something of its own below /home. */
 const VIEW = { work: "/task", home: "/home/task", tmp: "/tmp", out: "/out" } as const;
 
-/** Variables that the runtime itself, or what starts it, would heed: a task's own value of these goes to the container alone. */
+/** Variables that the runtime itself, or what starts it, would heed: of these it gets the caller's, and the container the task's. */
 const HEEDED =
   /^(PATH|HOME|USER|LOGNAME|TMPDIR|LD_(LIBRARY_PATH|PRELOAD)|SSH_AUTH_SOCK|XDG_(CONFIG|DATA|CACHE|RUNTIME)_(HOME|DIR)|_?CONTAINERS?_(CONF|HOST|SSHKEY|PROXY|STORAGE_CONF|REGISTRIES_CONF|CONF_OVERRIDE|USERNS_CONFIGURED|ROOTLESS_UID)|STORAGE_(DRIVER|OPTS)|REGISTRY_AUTH_FILE|DOCKER_(HOST|CONFIG|CONTEXT|TLS_VERIFY|CERT_PATH|API_VERSION)|(http|https|no|all)_proxy|(HTTP|HTTPS|NO|ALL)_PROXY)$/;
 
 /**
- * Shell text that runs the client with the arguments "$@", in the step's own process group. A container is no child of its client:
- * a second process, in a session of its own, waits for the client's word, and where that does not come, because its group was
- * killed, ends the container. It holds the slot's FIFO (descriptor 3) until that is done; what the client starts does not. No
- * program is looked for on PATH, which is the step's.
+ * Shell text that runs the client with the arguments "$@", in the step's own process group. `handed` are the variables that the
+ * container gets from `handedAs`, through a pipe. A container is no child of its client: a second process, in a session of its own,
+ * waits for the client's word, and where that does not come, because its group was killed, ends the container. It holds the slot's
+ * FIFO (descriptor 3) until that is done; what the client starts does not.
  */
-function attended(client: string, setsid: string): string {
+function attended(program: string, setsid: string, handed: readonly string[]): string {
+  const client = quoted(program);
+  const lines = handed.map((name, i) => `"${name}=$${handedAs(i)}"`).join(" ");
+  // printf is the shell's own: what it writes is nobody's argument.
+  const values = `printf "%s\\n" ${lines}`;
   return `
 name=alamode-\${ALAMODE_STEP%/*}-\${ALAMODE_STEP#*/}-$$
 trap : TERM INT HUP # the client passes them on
 exec 5>&1
 {
   trap : TERM INT HUP
-  ${client} run --name "$name" "$@" >&5 3>&- 5>&-
+  { ${values} | ${client} run --name "$name" --env-file /dev/fd/4 "$@" >&5 4<&0 0<&6 3>&- 5>&- 6<&-; } 6<&0
   echo $?
 } | (
   unset ALAMODE_STEP # whoever looks for what a step has left must not find it
@@ -63,7 +67,9 @@ export async function openContainers(env: NodeJS.ProcessEnv = process.env): Prom
     ...(kind === "podman" ? ["--read-only-tmpfs=false", "--http-proxy=false"] : []),
     ...(kind === "docker" || hasInit(env) ? ["--init"] : []),
   ];
-  const script = attended(clientCommand(runtime, env), setsid);
+  const own = Object.entries(env).flatMap(([name, value]) =>
+    HEEDED.test(name) && value !== undefined ? [[name, value] as const] : [],
+  );
   /** Image digest → what the runtime calls it. */
   const images = new Map<string, string>();
   return {
@@ -84,11 +90,12 @@ export async function openContainers(env: NodeJS.ProcessEnv = process.env): Prom
     },
     wrap(confinement) {
       const { argv, isolation, slot, inputs, network, interactive } = confinement;
+      const { named, handed } = variables(confinement);
       const args = [
         ...fixed,
         `--network=${network ? "host" : "none"}`,
         ...(interactive ? ["-i", ...(process.stdin.isTTY ? ["-t"] : [])] : []),
-        ...variables(confinement),
+        ...named.flatMap((name) => ["--env", name]),
         ...Object.entries(VIEW).flatMap(([part, inside]) => mount(join(slot, part), inside)),
         ...readablePaths(inputs).flatMap((path) => mount(path, path, true)),
         `--workdir=${VIEW.work}`,
@@ -96,25 +103,47 @@ export async function openContainers(env: NodeJS.ProcessEnv = process.env): Prom
         images.get(imageDigestOf(isolation)!)!,
         ...argv,
       ];
-      return ["/bin/sh", "-c", script, "sh", ...args];
+      const script = attended(program, setsid, Object.keys(handed));
+      const others = Object.entries(confinement.env).filter(([name]) => !HEEDED.test(name));
+      const inStead = Object.values(handed).map((value, i) => [handedAs(i), value] as const);
+      return {
+        argv: ["/bin/sh", "-c", script, "sh", ...args],
+        env: Object.fromEntries([...others, ...own, ...inStead]),
+      };
     },
   };
 }
 
-/** Shell words that start the runtime with the caller's environment, as far as it heeds that, whatever the step's is. */
-function clientCommand({ program }: Runtime, env: NodeJS.ProcessEnv): string {
-  const own = Object.entries(env).flatMap(([name, value]) =>
-    HEEDED.test(name) && value !== undefined ? [`${name}=${value}`] : [],
-  );
-  return ["/usr/bin/env", "-u", "LD_PRELOAD", "-u", "LD_LIBRARY_PATH", ...own, program].map(quoted).join(" ");
+interface Variables {
+  /** By name alone: the runtime finds their values in its own environment. */
+  readonly named: readonly string[];
+  /** Those that would mean something to the runtime there. */
+  readonly handed: Readonly<Record<string, string>>;
 }
 
-/** The step's variables: by name, since arguments can be seen by others; by value where the runtime would take them for its own. */
-function variables({ env }: Confinement): string[] {
-  return Object.entries({ ALAMODE_STEP: "", ...env }).flatMap(([name, value]) => {
-    if (name === "PATH" && value === DEFAULT_PATH) return []; // the image says where its programs are
-    return ["--env", HEEDED.test(name) ? `${name}=${value}` : name];
-  });
+/** The step's variables. None goes by value, since everybody can read arguments. Throws `bad-task`. */
+function variables({ env }: Confinement): Variables {
+  const named = ["ALAMODE_STEP"];
+  const handed: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (name === "PATH" && value === DEFAULT_PATH) continue; // the image says where its programs are
+    if (!HEEDED.test(name)) named.push(name);
+    else if (/[\r\n]/.test(value)) {
+      throw new AlamodeError(
+        "bad-task",
+        `its variable ${name} holds a line break, which no container is given`,
+        {
+          hint: "Give it to the command under another name.",
+        },
+      );
+    } else handed[name] = value;
+  }
+  return { named, handed };
+}
+
+/** What the shell knows the value of such a variable by. */
+function handedAs(i: number): string {
+  return `ALAMODE_HANDED_${i}`;
 }
 
 /** Comma and quotes have a meaning there, as in a file of comma-separated values. */

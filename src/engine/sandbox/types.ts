@@ -23,7 +23,7 @@ export interface Wanted {
 
 export interface Confinement extends Wanted {
   readonly argv: readonly string[];
-  /** What the command's environment is to be; whatever is wrapped around it starts with the same. */
+  /** What the command's environment is to be. */
   readonly env: Readonly<Record<string, string>>;
   /** Absolute folder. */
   readonly slot: string;
@@ -35,12 +35,19 @@ export interface Confinement extends Wanted {
   readonly interactive?: boolean;
 }
 
+/** What to start in a command's place. */
+export interface Wrapped {
+  readonly argv: readonly string[];
+  /** With that environment. Values are in it, and never in `argv`, which everybody on the machine can read. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
 export interface Sandbox {
   readonly kind: SandboxKind;
   view(slot: string): View;
   /** Whether it can be had here for a task. To be asked before `wrap`. Throws `no-image`, `image-missing`. */
   ready(wanted: Wanted): Promise<void>;
-  wrap(confinement: Confinement): readonly string[];
+  wrap(confinement: Confinement): Wrapped;
   /** What to say beside a failure that the sandbox may be the reason of. */
   readonly hint: string | undefined;
 }
@@ -55,6 +62,6 @@ export const unconfined: Sandbox = {
     out: join(slot, "out"),
   }),
   ready: async () => {},
-  wrap: ({ argv }) => argv,
+  wrap: ({ argv, env }) => ({ argv, env }),
   hint: undefined,
 };
