@@ -168,6 +168,22 @@ export class ConfiguredOptions {
     return readOptions(merged, where);
   }
 
+  /** What is wrong with the options of the plan's tasks, due or not: one `bad-options` for each such task. */
+  problems(plan: Plan, prefix = ""): AlamodeError[] {
+    const all = plan.meta["options"];
+    const problems: AlamodeError[] = [];
+    for (const task of isMap(all) ? Object.keys(all) : []) {
+      if (!Object.hasOwn(plan.tasks, task)) continue;
+      try {
+        this.of(plan, task, prefix + task);
+      } catch (error) {
+        if (!(error instanceof AlamodeError)) throw error;
+        problems.push(error);
+      }
+    }
+    return problems;
+  }
+
   /** The tasks of a plan to which this option was given, whatever its value. `prefix`: what their names begin with for patterns. */
   tasksWith(plan: Plan, key: keyof TaskOptions, prefix = ""): string[] {
     const all = plan.meta["options"];

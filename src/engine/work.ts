@@ -7,6 +7,7 @@ import type { Cause, Decision } from "./decide.ts";
 import type { Machine } from "./machine.ts";
 import type { ConfiguredOptions, TaskOptions } from "./options.ts";
 import { passed } from "./pass.ts";
+import { throwAll } from "./problems.ts";
 import { type Runnable, runnableOf } from "./runnable.ts";
 import { whyMissing } from "./secrets/references.ts";
 
@@ -29,9 +30,6 @@ export interface Surroundings {
   readonly machine: Machine;
 }
 
-/** How many bad tasks are told of. */
-const SHOWN_PROBLEMS = 10;
-
 /** What is said of an external input that cannot be used. */
 const WHY_MISSING: Readonly<Record<Cause["kind"], string>> = {
   none: "no record holds",
@@ -48,6 +46,8 @@ export class Work {
   #prefix: string;
   #parsed = new Map<number, Parsed>();
   #causes = new Map<number, Cause>();
+  /** Whether the options of all tasks were looked at. */
+  #checked = false;
 
   /** `prefix`: what the tasks' names begin with where patterns are held against them. */
   constructor(plan: Plan, graph: PlanGraph, surroundings: Surroundings, prefix = "") {
@@ -57,7 +57,7 @@ export class Work {
     this.#prefix = prefix;
   }
 
-  /** Reads every due task. Throws `bad-task`, `bad-options`, `too-large`, `unknown-pool`, `external-missing`, with all that is wrong. */
+  /** Reads every due task, and the options of all others. Throws `bad-task`, `bad-options`, `too-large`, `unknown-pool`, `external-missing`, with all that is wrong. */
   add({ due }: Decision): void {
     const problems: AlamodeError[] = [];
     for (const [node, cause] of due) {
@@ -69,14 +69,11 @@ export class Work {
         problems.push(error);
       }
     }
-    const [first, ...more] = problems;
-    if (first === undefined) return;
-    const texts = problems.slice(0, SHOWN_PROBLEMS).map(({ message }) => message);
-    if (more.length >= SHOWN_PROBLEMS) texts.push(`and ${problems.length - SHOWN_PROBLEMS} more`);
-    throw new AlamodeError(first.code, texts.join("\n"), {
-      facts: first.facts,
-      ...(first.hint ? { hint: first.hint } : {}),
-    });
+    // Of tasks that are done too: an option that means nothing must not wait for the day when it is needed.
+    const told = new Set(problems.map(({ message }) => message));
+    const all = this.#checked ? [] : this.#surroundings.configured.problems(this.#plan, this.#prefix);
+    this.#checked = true;
+    throwAll([...problems, ...all.filter(({ message }) => !told.has(message))]);
   }
 
   of(node: number): Parsed {

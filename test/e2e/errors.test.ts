@@ -349,6 +349,19 @@ test("a promise of the pipeline's that nobody awaits fails with its place, and n
   await here.done(["run"]);
 });
 
+test("options that mean nothing are told of tasks that are done too", async (t) => {
+  const text = (options: string) =>
+    pipeline(`const a = dag.task("a", { command: "echo 1 > $OUTPUT" }${options});
+dag.task("b", { command: "echo 2 > $OUTPUT" }, { retries: 1 }).after(a);`);
+  const here = project(t, { "pipeline.ts": text("") });
+  await here.done(["run"]);
+  here.write("pipeline.ts", text(", { timout: 3, retries: 1 }"));
+  for (const args of [["run"], ["run", "b"], ["status"], ["plan"], ["plan", "-o", "x.dag"]])
+    await refused(here, { args, says: [/options of task "a": "timout" is not an option/, /"timeout"/] });
+  here.write("pipeline.ts", text(", { timeout: 3, retries: 1 }"));
+  assert.match(await here.done(["run", "--json"]), /"reused":2/);
+});
+
 test("stdout on a full disk is told as that", {
   skip: existsSync("/dev/full") ? false : "no /dev/full",
 }, async (t) => {

@@ -2,6 +2,8 @@
 import { resolve } from "node:path";
 import { jsonDocument } from "../../bencode/as-json.ts";
 import { pinImages } from "../../engine/images.ts";
+import { ConfiguredOptions } from "../../engine/options.ts";
+import { throwAll } from "../../engine/problems.ts";
 import { bencodePlan } from "../../plan/encode.ts";
 import { keepModule, modulesIn } from "../../plan/module-keep.ts";
 import { pp } from "../../plan/pp.ts";
@@ -23,6 +25,7 @@ export async function planCommand(options: PlanFlags): Promise<number> {
   const { plan: described, warnings } = await loadPipeline(context);
   const { plan } = await pinImages(described);
   warn(warnings);
+  throwAll(new ConfiguredOptions(context.settings.options).problems(plan));
   const { output } = options;
   if (output === undefined) {
     process.stdout.write(options.json ? `${jsonDocument(plan)}\n` : `${pp(plan).trimEnd()}\n`);
