@@ -18,6 +18,9 @@ import type { Publication } from "./publications.ts";
 /** A link that leads to what a store keeps under an output's ID, whichever store that was. */
 const STORED = /\/outputs\/[0-9a-f]{2}\/[0-9a-f]{64}(\.[0-9a-f]{16})?(\/|$)/;
 
+/** A name that a database may know a view by. */
+const VIEW = /^[^./]{1,63}\.[^./]{1,63}$/;
+
 /** What is remembered of a copy: digests of what may lie there, while it is replaced the old and the new one. */
 interface CopyNote {
   readonly path: string;
@@ -31,7 +34,7 @@ export interface PublishContext {
   readonly project: string;
 }
 
-/** `path` is absolute; `changed`: something else, or nothing, lay there before. */
+/** `path` is absolute, or the URL of a view; `changed`: something else, or nothing, lay there before. */
 export type Publishing =
   | { readonly kind: "published"; readonly path: string; readonly changed: boolean }
   | { readonly kind: "not-made" }
@@ -59,8 +62,13 @@ export async function publish(
   if (success === undefined || !counts(success)) return { kind: "not-made" };
   const path = join(project, publication.path);
   try {
-    const to = placeFor(path);
     const store = await stores.of(success);
+    if (!publication.copy && VIEW.test(publication.path)) {
+      const changed = await store.publish(success.location, publication.path);
+      if (changed !== undefined)
+        return { kind: "published", path: `${store.url}#${publication.path}`, changed };
+    }
+    const to = placeFor(path);
     const linked = !publication.copy && isAbsolute(store.place(success.location));
     using staged = await stores.stage(success);
     const from = producedPath(staged.path, planTask);

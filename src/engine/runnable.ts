@@ -7,6 +7,7 @@ import { parseS3Digest } from "../plan/source-s3.ts";
 import type { ToolVersion } from "../plan/tool.ts";
 import type { PlanTask } from "../plan/types.ts";
 import { MODULE_FOLDER, type ModuleCall, moduleArgv, moduleReads } from "./module-staging.ts";
+import { SQL_FOLDER, sqlArgv, sqlReads } from "./sql-staging.ts";
 import { toolsOf } from "./tools.ts";
 
 /** A task the bundled engine can run. */
@@ -24,6 +25,8 @@ export interface Runnable {
   readonly image: string | undefined;
   /** The function that is called, where the task is one. */
   readonly module: ModuleCall | undefined;
+  /** Statements that are performed in the database that its output goes to, where it is SQL. */
+  readonly sql: string | undefined;
   /** Absolute paths of the engine's own that its program consists of: a sandbox lets them be read. */
   readonly reads: readonly string[];
   /** Whether it may reach the network from within a sandbox. */
@@ -42,12 +45,18 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
   const source = task["source"] === undefined ? undefined : sourceOf(task, problem);
 
   let argv: string[] = [];
+  const sql = sqlOf(task["sql"], problem);
   const module = task["module"] === undefined ? undefined : moduleCall(task, problem);
   if (task["module"] !== undefined) {
     argv = moduleArgv();
     if (command !== undefined) problem("command", "and spec.module cannot both be there");
+    if (task["sql"] !== undefined) problem("sql", "and spec.module cannot both be there");
+  } else if (sql !== undefined) {
+    if (command !== undefined) problem("command", "and spec.sql cannot both be there");
+    if (produces !== undefined) problem("produces", "names files, and what spec.sql makes is tables");
+    argv = sqlArgv();
   } else if (command === undefined) {
-    if (source === undefined) problems.push('it has no "command"');
+    if (source === undefined && task["sql"] === undefined) problems.push('it has no "command"');
   } else if (typeof command === "string") argv = ["/bin/sh", "-ec", command];
   else if (isTexts(command) && command.length > 0 && command[0] !== "") argv = [...command];
   else problem("command", "must be text for /bin/sh, or a list of texts that begins with a program");
@@ -67,6 +76,8 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
       problem(`files.${path}`, "inputs/ holds the dependencies");
     else if (module !== undefined && path.split("/")[0] === MODULE_FOLDER)
       problem(`files.${path}`, `${MODULE_FOLDER}/ holds the module`);
+    else if (sql !== undefined && path.split("/")[0] === SQL_FOLDER)
+      problem(`files.${path}`, `${SQL_FOLDER}/ holds the statements`);
     if (!/^[0-9a-f]{64}$/.test(sha256)) problem(`files.${path}`, "must be a sha256: write it with files()");
   }
   if (
@@ -88,18 +99,25 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
   }
   return {
     argv,
-    shown: typeof command === "string" ? command : argv.map(quoted).join(" "),
+    shown: sql ?? (typeof command === "string" ? command : argv.map(quoted).join(" ")),
     source,
     env,
     files,
     produces: produces as Runnable["produces"],
     image: image as string | undefined,
     module,
-    reads: module === undefined ? [] : moduleReads(module),
-    network: network === 1,
+    sql,
+    reads: module !== undefined ? moduleReads(module) : sql !== undefined ? sqlReads() : [],
+    network: network === 1 || sql !== undefined, // for the way to the server; the statements have no other
     expand: expand === 1,
     tools,
   };
+}
+
+function sqlOf(sql: Bnormal | undefined, problem: (key: string, what: string) => void): string | undefined {
+  if (sql === undefined || (typeof sql === "string" && !sql.includes("\0"))) return sql;
+  problem("sql", "must be text without NUL characters: statements that end in semicolons");
+  return undefined;
 }
 
 function moduleCall(task: PlanTask, problem: (key: string, what: string) => void): ModuleCall | undefined {
@@ -124,7 +142,7 @@ function sourceOf(task: PlanTask, problem: (key: string, what: string) => void):
     if (!/^[0-9a-f]{64}$/.test(source[path]!) && parseS3Digest(source[path]!) === undefined)
       problem(`source.${path}`, "must be a sha256: write it with source()");
   }
-  for (const key of ["command", "module", "files", "produces", "expand"])
+  for (const key of ["command", "module", "sql", "files", "produces", "expand"])
     if (key in task) problem(key, "and spec.source cannot both be there");
   if (Object.keys(task.inputs).length > 0) problem("source", "is data, which depends on nothing");
   return source;

@@ -13,6 +13,7 @@ import { MODULE_FOLDER, stageModule } from "./module-staging.ts";
 import type { Runnable } from "./runnable.ts";
 import type { View } from "./sandbox/types.ts";
 import { placeInputs } from "./slot.ts";
+import { SQL_FOLDER, stageSql } from "./sql-staging.ts";
 
 export interface Staged {
   readonly cwd: string;
@@ -67,6 +68,7 @@ export async function stageStep({
     const names = new Map(Object.keys(inputs).map((name) => [name, inputFileName(name)]));
     await stageModule(store, runnable.module, names, cwd);
   }
+  if (runnable.sql !== undefined) stageSql(runnable.sql, making, cwd);
   const brought = environmentsAmong(inputs, inputFileName);
   const links = placeLinks(brought, cwd);
   let output = top;
@@ -149,6 +151,7 @@ export function missingOutput({ top, output, cwd, links }: Staged, runnable: Run
   const known = new Set([
     "inputs",
     MODULE_FOLDER,
+    SQL_FOLDER,
     ...links,
     ...Object.keys(runnable.files).map((path) => path.split("/")[0]!),
   ]);

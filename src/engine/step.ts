@@ -112,6 +112,7 @@ class Step {
       const store = await stores.named(options.store);
       if (!this.#context.cleared.delete(slot)) await clearSlot(slot);
       await using making = await this.#prepare(store);
+      this.#secrets = this.#context.secrets.besides(this.#secrets, making);
       this.#staged = true;
       const view = sandbox.view(slot);
       const staged = await stageStep({

@@ -12,6 +12,7 @@ export const KNOWN_SPEC_KEYS: readonly string[] = [
   "env",
   "produces",
   "module",
+  "sql",
   "export",
   "args",
   "source",

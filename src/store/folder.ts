@@ -223,6 +223,8 @@ class FolderStore implements Store {
     return makeOfFiles(inputs, signal, (options, end) => seal(top, options, end));
   }
 
+  async publish(): Promise<undefined> {}
+
   async stage(location: Location): Promise<StagedTree> {
     const path = await this.here(location);
     if (path !== undefined) return { path, [Symbol.dispose]() {} };

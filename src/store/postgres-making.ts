@@ -48,7 +48,7 @@ export async function makeTables(
     return {
       output: own.schema,
       env: variables(server, own, name),
-      secrets: [own.password],
+      secrets: ["PGPASSWORD"],
       inputs: paths,
       reads: server.place.host.startsWith("/") ? [server.place.host] : [],
       seal: (options, stop) => sealTables(context, own, options, stop),

@@ -16,6 +16,7 @@ import { PostgresServer, type Session } from "./postgres-connection.ts";
 import { makeTables } from "./postgres-making.ts";
 import { checkedLocation, isLocation, OWN, schemaOf, suffixedLocation } from "./postgres-names.ts";
 import { type Opened, openOwn } from "./postgres-own.ts";
+import { publishView } from "./postgres-publish.ts";
 import { stampsOf } from "./postgres-refusals.ts";
 import { PostgresScratches, type Scratch } from "./postgres-scratch.ts";
 import { writeTables } from "./postgres-tables.ts";
@@ -175,6 +176,11 @@ class PostgresStore implements Store {
 
   /** `alamode ls` says where an output lies. */
   async view(): Promise<void> {}
+
+  async publish(location: Location, name: string): Promise<boolean | undefined> {
+    const row = await this.#trees.row(this.#server, location);
+    return row?.kind === "tables" ? publishView(this.#server, location, name) : undefined;
+  }
 
   async stage(location: Location, digest: TreeDigest, signal?: AbortSignal): Promise<StagedTree> {
     const row = await this.#trees.row(this.#server, location);

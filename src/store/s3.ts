@@ -188,6 +188,8 @@ class S3Store implements Store {
   /** There are no links in S3: `alamode ls` says where a tree lies. */
   async view(): Promise<void> {}
 
+  async publish(): Promise<undefined> {}
+
   async stage(location: Location, digest: TreeDigest, signal?: AbortSignal): Promise<StagedTree> {
     this.#checked(location);
     if (location.endsWith(IN_PLACE)) return this.#stageInPlace(location);

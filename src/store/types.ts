@@ -106,7 +106,7 @@ export interface Making extends AsyncDisposable {
   readonly output?: string;
   /** Variables by which the command gets at it. They may hold secrets: given to the command, and never shown or recorded. */
   readonly env: Readonly<Record<string, string>>;
-  /** Values in `env` that are masked in what the command prints. */
+  /** Names of those of `env` that are masked in what the command prints, and refused in what it makes. */
   readonly secrets: readonly string[];
   /** Dependency name → absolute path that `inputs/<name>` is to lead to. */
   readonly inputs: Readonly<Record<string, string>>;
@@ -177,6 +177,12 @@ export interface Store {
    * it: whether it could be made does not matter.
    */
   view(output: OutputId, location: Location): Promise<void>;
+  /**
+   * Lets people read the tree at `location` under a name of the store's own, `<schema>.<view>`, never over what is not an earlier
+   * publication. Returns whether that led elsewhere, or nowhere, before; undefined for a tree that is files, which is published as such.
+   * Throws `publish-refused`.
+   */
+  publish(location: Location, name: string): Promise<boolean | undefined>;
   /**
    * Makes the tree at a location readable on this machine, as files. What has to be fetched for that is held against `digest`.
    * Throws `output-missing`, `output-damaged`.

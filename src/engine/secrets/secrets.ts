@@ -48,6 +48,22 @@ export class Secrets {
     return { env, forms, short, mask: forms.length === 0 ? undefined : () => new Mask(needles) };
   }
 
+  /** A step's secrets, and those of these variables, which it is given by the store of its output. */
+  besides(
+    secrets: StepSecrets,
+    {
+      env,
+      secrets: variables,
+    }: { readonly env: Readonly<Record<string, string>>; readonly secrets: readonly string[] },
+  ): StepSecrets {
+    if (variables.length === 0) return secrets;
+    const own = variables.flatMap((variable) => formsOf(env[variable]!).map((form) => ({ variable, form })));
+    const forms = [...secrets.forms, ...own];
+    this.#know(forms.map(({ form }) => form));
+    const needles = new Needles(forms.map(({ form }) => form));
+    return { ...secrets, forms, mask: () => new Mask(needles) };
+  }
+
   /** Text without any secret that was fetched so far. */
   masked(text: string): string {
     return maskText(this.#needles, text);

@@ -1,0 +1,208 @@
+// Pipelines whose outputs are tables of a real PostgreSQL server, through the CLI: SQL tasks and psql, views, stores of two kinds in one
+// plan, errors, secrets, and a kill in the middle.
+import assert from "node:assert/strict";
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, type TestContext, test } from "node:test";
+import pg from "pg";
+import { type Postgres, startPostgres, whyNoPostgres } from "../postgres.ts";
+import { eventsOf, type Project, pipeline, project, ranIn } from "./project.ts";
+
+const skip = whyNoPostgres() ?? false;
+let server: Postgres;
+let databases = 0;
+
+before(async () => {
+  if (skip === false) server = await startPostgres();
+});
+after(() => server?.stop());
+
+interface Database {
+  readonly url: string;
+  sql(statement: string): string;
+}
+
+function database(): Database {
+  const name = `db${++databases}`;
+  server.sql(`CREATE DATABASE ${name} TEMPLATE template0`);
+  return {
+    url: `postgres://postgres@${server.host}:${server.port}/${name}`,
+    sql: (statement) => server.sql(statement, name),
+  };
+}
+
+const BY_DAY = `CREATE TABLE by_day AS
+SELECT day, sum(amount) AS amount
+FROM "inputs/orders".orders GROUP BY day;`;
+
+/** Orders as a file, as a table, summed in SQL, and a report that is a file again. */
+function orders({ url }: Database, t: TestContext, { byDay = BY_DAY, more = "" } = {}): Project {
+  const here = project(t, {
+    "alamode.config.ts": `export default { stores: { db: ${JSON.stringify(url)} }, options: { "db/*": { store: "db" } } };\n`,
+  });
+  describe(here, byDay, more);
+  return here;
+}
+
+function describe(here: Project, byDay: string, more = ""): void {
+  here.write(
+    "pipeline.ts",
+    pipeline(`
+const raw = dag.task("raw", { command: "printf 'id,day,amount\\\\n2,2026-01-02,3\\\\n1,2026-01-02,12.50\\\\n3,2026-01-03,7.25\\\\n' > $OUTPUT", produces: "orders.csv" });
+const orders = dag.task("db/orders", { command: ["psql", "-Xq", "-v", "ON_ERROR_STOP=1",
+  "-c", "CREATE TABLE orders (id int, day date, amount numeric(10,2))",
+  "-c", "\\\\copy orders FROM 'inputs/raw/orders.csv' CSV HEADER"] }).after({ raw });
+const byDay = dag.task("db/by-day", { sql: ${JSON.stringify(byDay)} }, { publish: "analytics.by_day" }).after({ orders });
+dag.task("report", { command: "cat inputs/days/by_day.csv > $OUTPUT" }).after({ days: byDay });
+${more}`),
+  );
+}
+
+test("orders by day: psql, SQL, a view, CSV, and files on both sides", { skip }, async (t) => {
+  const db = database();
+  const here = orders(db, t);
+  const first = await here.done(["run", "--json"]);
+  assert.deepEqual(ranIn(first), ["db/by-day", "db/orders", "raw", "report"]);
+  assert.equal(
+    db.sql("SELECT day, amount FROM analytics.by_day ORDER BY day"),
+    "2026-01-02|15.50\n2026-01-03|7.25",
+  );
+  const csv = "day,amount\n2026-01-02,15.50\n2026-01-03,7.25\n";
+  await here.done(["get", "report", "report.csv"]);
+  assert.equal(here.read("report.csv"), csv);
+  await here.done(["get", "db/by-day", "days"]);
+  assert.equal(here.read("days/by_day.csv"), csv);
+  assert.match(here.read("days/schema.json"), /"type": "numeric"/);
+  const path = (await here.done(["path", "db/by-day"])).trim();
+  assert.equal(readFileSync(join(path, "by_day.csv"), "utf8"), csv);
+  assert.match(await here.done(["show", "db/by-day"]), /postgres:\/\/postgres@127[^ ]*#o_[0-9a-f]{60}/);
+
+  assert.deepEqual(ranIn(await here.done(["run", "--json"])), []);
+  // Another text that makes the same rows: everything after it is the same.
+  describe(here, `-- in another order\n${BY_DAY.replace(";", " ORDER BY day DESC;")}`);
+  const again = await here.done(["run", "--json"]);
+  assert.deepEqual(ranIn(again), ["db/by-day"]);
+  assert.deepEqual(
+    eventsOf(again, "task.same").map(({ task }) => task),
+    ["report"],
+  );
+  // Other columns: the view follows.
+  describe(here, BY_DAY.replace("day, sum", "day, count(*) AS n, sum"));
+  await here.done(["run"]);
+  assert.equal(db.sql("SELECT n FROM analytics.by_day ORDER BY day"), "2\n1");
+  assert.match(await here.done(["verify", "db/by-day"]), /same/);
+  assert.equal(left(db), "0 0 0");
+});
+
+/** Schemas in the making, roles of steps, and their sessions. */
+function left({ sql }: Database): string {
+  return sql(
+    `SELECT (SELECT count(*) FROM pg_namespace WHERE nspname LIKE 's\\_%') || ' ' ||
+     (SELECT count(*) FROM alamode_store.makings) || ' ' ||
+     (SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename LIKE 'alamode_step_%')`,
+  );
+}
+
+test("what is not our view is left as it is", { skip }, async (t) => {
+  const db = database();
+  db.sql("CREATE SCHEMA analytics; CREATE TABLE analytics.by_day AS SELECT 1 AS mine");
+  const { code, stdout, stderr } = await orders(db, t).alamode(["run"]);
+  assert.equal(code, 1);
+  assert.match(stdout + stderr, /analytics\.by_day, and was left as it is/);
+  assert.equal(db.sql("SELECT mine FROM analytics.by_day"), "1");
+});
+
+test("a failing statement is pointed at, and what is no SQL task is told before anything runs", {
+  skip,
+}, async (t) => {
+  const db = database();
+  const here = orders(db, t, { byDay: BY_DAY.replace("sum(amount)", "sum(amout)") });
+  const failed = await here.alamode(["run"]);
+  assert.equal(failed.code, 1);
+  assert.match(failed.stdout + failed.stderr, /column "amout" does not exist/);
+  assert.match(
+    failed.stdout + failed.stderr,
+    /line 2, column 17:\s+SELECT day, sum\(amout\) AS amount\n +\^/,
+  );
+  describe(here, 'BEGIN; CREATE TABLE by_day AS TABLE "inputs/orders".orders;');
+  const open = await here.alamode(["run"]);
+  assert.match(open.stdout + open.stderr, /a transaction is left open/);
+  describe(here, 'CREATE TABLE t AS TABLE "inputs/order".orders;');
+  const unknown = await here.alamode(["run"]);
+  assert.match(unknown.stdout + unknown.stderr, /there is no input "order"/);
+  describe(here, "CREATE VIEW v AS SELECT 1 AS x;");
+  const view = await here.alamode(["run"]);
+  assert.match(view.stdout + view.stderr, /view v cannot be kept/);
+  here.write("pipeline.ts", pipeline('dag.task("a", { sql: "SELECT 1", command: "true" });'));
+  const both = await here.alamode(["run"]);
+  assert.equal(both.code, 2);
+  assert.match(both.stderr, /command: and spec.sql cannot both be there/);
+  here.write("pipeline.ts", pipeline('dag.task("a", { sql: "SELECT 1" });'));
+  const files = await here.alamode(["run"]);
+  assert.match(files.stdout + files.stderr, /its output goes to a store of files/);
+});
+
+test("a step's password is in its environment, and nowhere else", { skip }, async (t) => {
+  const db = database();
+  const more = `dag.task("db/tells", { command: "echo password=$PGPASSWORD; psql -Xqc 'CREATE TABLE t AS SELECT 1 AS x'" });
+dag.task("db/keeps", { command: "psql -Xqc \\"CREATE TABLE t AS SELECT '$PGPASSWORD' AS x\\"" });`;
+  const here = orders(db, t, { more });
+  await here.done(["run", "db/tells"]);
+  assert.match(await here.done(["log", "db/tells"]), /^password=\*+$/m);
+  const { code, stdout, stderr } = await here.alamode(["run", "db/keeps"]);
+  assert.equal(code, 1);
+  assert.match(stdout + stderr, /holds the secret PGPASSWORD/);
+  assert.equal(left(db), "0 0 0");
+});
+
+test("a database is a project's only store too", { skip }, async (t) => {
+  const db = database();
+  const here = project(t, {
+    "data.csv": "x\n1\n2\n",
+    "load.sh": "psql -Xqc 'CREATE TABLE t (x int)' -c \"\\copy t FROM 'inputs/data' CSV HEADER\"\n",
+    "pipeline.ts": `import { Dag, files, source } from "a-la-mode";
+const dag = new Dag({ name: "test" });
+const data = dag.task("data", await source("data.csv"));
+const t = dag.task("t", { command: "sh load.sh", files: await files("load.sh") }).after({ data });
+dag.task("sum", { sql: 'CREATE TABLE sum AS SELECT sum(x) AS sum FROM "inputs/t".t' }).after({ t });
+export default dag;\n`,
+  });
+  const store = ["--store", db.url];
+  await here.done(["run", ...store]);
+  await here.done(["get", "sum", "out", ...store]);
+  assert.equal(here.read("out/sum.csv"), "sum\n3\n");
+  const wrong = project(t, { "pipeline.ts": pipeline('dag.task("a", { command: "echo 1 > $OUTPUT" });') });
+  const { code, stdout, stderr } = await wrong.alamode(["run", ...store]);
+  assert.equal(code, 1);
+  assert.match(stdout + stderr, /made no table in the schema/);
+});
+
+test("a run that is killed while a statement runs leaves nothing that the next does not put right", {
+  skip,
+}, async (t) => {
+  const db = database();
+  // Statements wait for a lock that this test holds.
+  const holder = new pg.Client(db.url);
+  await holder.connect();
+  await holder.query("SELECT pg_advisory_lock(42)");
+  const here = orders(db, t, {
+    byDay: `CREATE TABLE started (x int); SELECT pg_advisory_lock_shared(42); DROP TABLE started; ${BY_DAY}`,
+  });
+  const run = here.start(["run"]);
+  const waiting = async () =>
+    db.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted") ===
+    "1";
+  while (!(await waiting())) {
+    const ended = await Promise.race([run.ended, new Promise((resolve) => setTimeout(resolve, 50))]);
+    assert.equal(ended, undefined, JSON.stringify(ended));
+  }
+  process.kill(run.pid, "SIGKILL");
+  await run.ended;
+  await holder.query("SELECT pg_advisory_unlock(42)");
+  await holder.end();
+  const again = await here.done(["run", "--json"]);
+  assert.deepEqual(ranIn(again), ["db/by-day", "report"]);
+  assert.equal(db.sql("SELECT count(*) FROM analytics.by_day"), "2");
+  assert.equal(left(db), "0 0 0");
+  assert.equal(existsSync(join(here.dir, ".alamode/outputs")), true);
+});
