@@ -6,7 +6,10 @@ import type { RunResult } from "./engine/run.ts";
 import { AlamodeError } from "./errors.ts";
 import { type Dag, isDag } from "./plan/dag.ts";
 import { isParamPipeline, type ParamPipeline } from "./plan/pipeline.ts";
+import { setMovedPlaces } from "./plan/places.ts";
+import { absolutePath, setSearchPath } from "./plan/search-path.ts";
 import type { OptionsByPattern, OutputId, Plan } from "./plan/types.ts";
+import type { Settings } from "./project.ts";
 import type { Execution, RecordDb, Run, Success } from "./record/types.ts";
 import type { Stores } from "./store/stores.ts";
 
@@ -15,6 +18,11 @@ export interface OpenOptions {
   readonly store?: string;
   /** File of the record, or its postgres:// URL; by default ALAMODE_RECORD, else `.alamode/record.db` there. */
   readonly record?: string;
+  /**
+   * What the project's alamode.config.ts says, which code does not read by itself: `import settings from "./alamode.config.ts"`. What
+   * is said here besides wins over it. Its `pipeline` says nothing to code.
+   */
+  readonly settings?: Settings;
 }
 
 export interface RunRequest extends OpenOptions {
@@ -64,10 +72,20 @@ export async function run(
   const { selectTasks } = await import("./plan/select.ts");
   const { store, record } = await openBoth(request);
   try {
-    const { goals, force, pipeline: name = nameOf(plan), store: _store, record: _record, ...asked } = request;
+    const {
+      goals,
+      force,
+      pipeline: name = nameOf(plan),
+      store: _store,
+      record: _record,
+      settings = {},
+      ...asked
+    } = request;
     const { locate } = await import("./project.ts");
+    const { project } = locate(request);
     const result = await runPlan(plan, {
-      project: locate(request).project,
+      project,
+      ...runOptionsOf(settings, project),
       ...asked,
       ...(goals === undefined ? {} : { goals: selectTasks(plan, goals) }),
       ...(force === undefined ? {} : { force: selectTasks(plan, force) }),
@@ -187,10 +205,28 @@ function nameOf({ meta }: Plan): string {
   return typeof meta["name"] === "string" ? meta["name"] : "";
 }
 
+/** What a project says of its runs, as the engine takes it. */
+function runOptionsOf(settings: Settings, project: string) {
+  const { jobs, keepGoing, options, resources, pools, maxDepth, sandbox, path } = settings;
+  return {
+    ...(jobs === undefined ? {} : { jobs }),
+    ...(keepGoing === undefined ? {} : { keepGoing }),
+    ...(options === undefined ? {} : { options }),
+    ...(resources === undefined ? {} : { resources }),
+    ...(pools === undefined ? {} : { pools }),
+    ...(maxDepth === undefined ? {} : { maxDepth }),
+    ...(sandbox === undefined ? {} : { usualSandbox: sandbox }),
+    ...(path === undefined ? {} : { path: absolutePath(path, project) }),
+  };
+}
+
 async function openBoth(options: OpenOptions): Promise<{ store: Stores; record: RecordDb }> {
   const { locate, openRecord, openStores } = await import("./project.ts");
+  const { settings = {} } = options;
   const places = locate(options);
-  const store = await openStores(places);
+  if (settings.places !== undefined) setMovedPlaces(settings.places);
+  if (settings.path !== undefined) setSearchPath(absolutePath(settings.path, places.project));
+  const store = await openStores(places, settings);
   try {
     return { store, record: await openRecord(places.record) };
   } catch (error) {

@@ -13,10 +13,17 @@ export function errorText(error: AlamodeError, paint: (text: string) => string =
   const lines = error.message.split("\n").map((line, i) => (i === 0 ? paint(line) : line));
   const facts = Object.entries(error.facts)
     .map(([name, value]) => [name, String(value)] as const)
-    .filter(([, value]) => !error.message.includes(value)); // said already
+    .filter(([, value]) => !isSaid(value, error.message));
   for (const row of table(facts)) lines.push(indent(row, 2));
   if (error.hint !== undefined) lines.push(indent(error.hint, 2));
   return lines.join("\n");
+}
+
+/** Whether the message has the value as a whole: a 1 is not said by 127.0.0.1. */
+function isSaid(value: string, message: string): boolean {
+  if (value === "") return true;
+  const text = value.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+  return new RegExp(`(?<![\\w./-])${text}(?![\\w/-]|\\.\\w)`).test(message);
 }
 
 /** The same as one JSON object. */

@@ -74,10 +74,32 @@ export interface S3Trouble {
   readonly hint?: string;
 }
 
+/** What servers answer where temporary credentials are too old. */
+const EXPIRED: ReadonlySet<string> = new Set([
+  "ExpiredToken",
+  "ExpiredTokenException",
+  "TokenRefreshRequired",
+]);
+
 /** Statuses and codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html */
 export function s3Trouble(error: unknown): S3Trouble {
   const name = s3ErrorName(error);
   const status = s3Status(error);
+  const said = error instanceof Error ? error.message : "";
+  if (EXPIRED.has(name) || (/^(Credentials|Token)ProviderError$/.test(name) && /expired/i.test(said))) {
+    return {
+      what: "the credentials for S3 have expired",
+      transient: false,
+      hint: "Renew them where they come from (aws sso login, say), and run again.",
+    };
+  }
+  if (name === "RequestTimeTooSkewed") {
+    return {
+      what: "the clock of this machine is too far from the server's",
+      transient: false,
+      hint: "Set the clock, and run again.",
+    };
+  }
   if (name === "CredentialsProviderError") {
     const what = "there are no credentials for S3";
     return {
@@ -87,15 +109,15 @@ export function s3Trouble(error: unknown): S3Trouble {
     };
   }
   if (status === undefined || status < 300) return { what: whyNot(error), transient: true };
-  const said = /^[A-Z]\w+$/.test(name) && !["Unknown", "Error"].includes(name) ? ` ${name}` : "";
+  const code = /^[A-Z]\w+$/.test(name) && !["Unknown", "Error"].includes(name) ? ` ${name}` : "";
   if (status === 401 || status === 403) {
     return {
-      what: `the server refuses access (${status}${said})`,
+      what: `the server refuses access (${status}${code})`,
       transient: false,
       hint: "Check which credentials are used (AWS_ACCESS_KEY_ID, AWS_PROFILE), and whether they may do this.",
     };
   }
-  return { what: `the server answered ${status}${said}`, transient: status >= 500 || status === 429 };
+  return { what: `the server answered ${status}${code}`, transient: status >= 500 || status === 429 };
 }
 
 /** Of an answer that says no; undefined where none came. */

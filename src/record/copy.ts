@@ -16,7 +16,7 @@ export interface Copied {
   readonly rows: ReadonlyMap<string, number>;
 }
 
-/** `copied` is told of each batch: how many rows went over so far. Throws `record-in-use`, `record-not-empty`, `record-diverged`. */
+/** `copied` is told of each batch: how many rows went over so far. Throws `record-in-use`, `record-not-empty`, `record-diverged`, `same-record`. */
 export async function copyRecord(
   from: RecordTables,
   to: RecordTables,
@@ -30,6 +30,10 @@ export async function copyRecord(
   const there = await to.tables();
   await mayTake(id, tables, from, to);
   await to.setIdentity(`${COPY_OF}${id}`);
+  if ((await from.identity()) !== id) {
+    await to.setIdentity(id);
+    throw new AlamodeError("same-record", `${to.url} would be copied to itself: it is ${from.url}`);
+  }
   let done = 0;
   for (const table of tables) {
     if (!there.some(({ name }) => name === table.name))

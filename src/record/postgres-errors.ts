@@ -56,9 +56,11 @@ export function postgresError(error: unknown, url: string): unknown {
   }
   const errno = errnoOf(error);
   if (errno === "ENOTFOUND" || /password must be a string|SASL|does not support SSL/i.test(said)) {
+    // pg says of a missing password only that it is no text.
+    const why = /password must be a string/.test(said) ? "it asks for a password, and none is given" : said;
     return told(
       errno === undefined ? "record-denied" : "record-unreachable",
-      `the record ${url} cannot be opened: ${said}`,
+      `the record ${url} cannot be opened: ${why}`,
       errno === undefined
         ? "Give the password in PGPASSWORD or ~/.pgpass."
         : "Check the name of the host in the URL.",

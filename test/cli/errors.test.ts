@@ -22,6 +22,15 @@ test("an error is its message, its facts aligned, and the way out indented", () 
   );
 });
 
+test("a fact is left out only where the message has it as a whole", () => {
+  const shown = (message: string, value: string) =>
+    errorText(new AlamodeError("x", message, { facts: { known: value } })).includes("\n");
+  assert.ok(shown("postgres://127.0.0.1/x was written by a newer version", "1"));
+  assert.ok(shown("/srv/a/b is gone", "/srv/a"));
+  assert.ok(!shown("the record /srv/a.db is gone", "/srv/a.db"));
+  assert.ok(!shown("it ends with b.", "b"));
+});
+
 test("only the message's first line is coloured", () => {
   const painted = errorText(new AlamodeError("x", "one\ntwo"), (text) => `<${text}>`);
   assert.equal(painted, "<one>\ntwo");

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { open } from "../../src/library.ts";
+import { open, run } from "../../src/library.ts";
+import { Dag } from "../../src/plan/dag.ts";
 import { removeTree } from "../../src/store/remove.ts";
 import { type Project, pipeline, project } from "./project.ts";
 
@@ -100,4 +101,29 @@ test("what is not made, gone or stale is told as that", async (t) => {
   await assert.rejects(asked.path("copy"), { code: "output-stale" });
   assert.equal(await asked.path("copy", { stale: true }), copy);
   assert.deepEqual(await states(), { now: "made", copy: "stale" });
+});
+
+test("code that hands on the project's settings has its stores and options, in run and in open", async (t) => {
+  const here = project(t);
+  const settings = {
+    store: join(here.dir, "main"),
+    stores: { big: join(here.dir, "big") },
+    record: join(here.dir, "record.db"),
+    jobs: 1,
+    options: { b: { store: "big" } },
+  };
+  const dag = new Dag({ name: "test" });
+  const a = dag.task("a", { command: "echo one > $OUTPUT" });
+  dag.task("b", { command: "cat inputs/a > $OUTPUT" }).after(a);
+  const { path, counts } = await run(dag, { settings });
+  assert.equal(counts.ran, 2);
+  assert.ok(path("b").startsWith(`${settings.stores.big}/outputs/`));
+  const asked = await open({ settings });
+  t.after(() => asked.close());
+  assert.equal(await asked.path("test/b"), path("b"));
+  const { stores: _, ...unnamed } = settings;
+  const poorer = await open({ settings: unnamed });
+  t.after(() => poorer.close());
+  await assert.rejects(poorer.path("test/b"), { code: "output-elsewhere", hint: /stores:/ });
+  assert.equal((await poorer.ls("test")).find(({ task }) => task === "b")?.state, "elsewhere");
 });

@@ -44,6 +44,26 @@ async function fill(record: RecordDb, plan: Plan): Promise<void> {
   await new Maker(record, plan, other).take("never"); // and its lease is left
 }
 
+test("a record is not copied to itself under another name, and stays whole", { skip }, async (t) => {
+  const url = urlOf(scratch(t));
+  const record = await openPostgresRecord(url);
+  await Maker.start(record, plan).then((maker) =>
+    maker.make("a", "1").then(() => record.finishRun(maker.run.id, "done", NO_COUNTS)),
+  );
+  await record.close();
+  const [one, same] = [
+    await openPostgresTables(url),
+    await openPostgresTables(`${url}&application_name=other`),
+  ];
+  t.after(async () => {
+    await one.close();
+    await same.close();
+  });
+  const before = await dump(one);
+  await assert.rejects(copyRecord(one, same), { code: "same-record" });
+  assert.deepEqual(await dump(one), before);
+});
+
 /** Takes over the lease that `fill` left. */
 async function leftover(record: RecordDb) {
   return (await Maker.start(record, plan)).take("never");
