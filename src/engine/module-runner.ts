@@ -1,8 +1,8 @@
 // The program of a step that is a function: it lies beside the module's bundle in the step's folder, calls the function,
 // and leaves with 0 when that is done. It is copied there by itself, so it imports nothing but Node's own.
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from "node:fs";
 import { createRequire, registerHooks } from "node:module";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { format, inspect } from "node:util";
 
@@ -34,6 +34,11 @@ interface Expansion {
   writeExpansion(returned: unknown, path: string): Promise<void>;
   inputTasks(inputIds: string): Record<string, unknown>;
 }
+
+/** So long what a function left running may go on by itself. */
+const GRACE_MS = 1000;
+/** What is still written then is looked after that often. */
+const LOOK_MS = 50;
 
 const here = import.meta.dirname;
 const bundle = pathToFileURL(join(here, "module.mjs")).href;
@@ -83,6 +88,38 @@ if (expansion !== undefined) await expansion.writeExpansion(returned, process.en
 else if (typeof returned === "object" && returned !== null && Symbol.for("a-la-mode.dag") in returned)
   throw new TypeError(`the function "${call.export}" returned a dag: its task has to say  expand: 1`);
 settled = true;
+// What still goes on has its chance to end by itself, and to fail; whatever would go on for ever does not keep the step.
+setTimeout(leave, GRACE_MS).unref();
+
+/** Ends the process, once nothing it makes is still being written. */
+function leave(): void {
+  const left = [...new Set(process.getActiveResourcesInfo())];
+  if (left.some((kind) => kind.startsWith("FSReq")) || writesOutput()) {
+    setTimeout(leave, LOOK_MS).unref();
+    return;
+  }
+  console.error(
+    `the function "${call.export}" is done, and was ended with what it left running: ${left.join(", ")}`,
+  );
+  process.exit();
+}
+
+/** Whether the output, or a file in it, is open for writing. Known on Linux alone. */
+function writesOutput(): boolean {
+  if (process.platform !== "linux") return false;
+  const output = realpathSync(dirname(process.env["OUTPUT"]!));
+  return readdirSync("/proc/self/fd").some((fd) => {
+    try {
+      const flags = Number.parseInt(
+        /^flags:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))![1]!,
+        8,
+      );
+      return (flags & 3) !== 0 && readlinkSync(`/proc/self/fd/${fd}`).startsWith(`${output}/`);
+    } catch {
+      return false; // the one that the folder was read by
+    }
+  });
+}
 
 /** Only who asks for it hears of TERM: others are ended by it, as programs are. */
 function stopSignal(): AbortSignal {

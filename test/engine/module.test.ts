@@ -218,6 +218,30 @@ test("a function hears of the end through its signal, and can leave in order", a
   assert.deepEqual(failures[0]!.failure.logTail, ["the task was stopped"]);
 });
 
+test("what a function leaves running does not keep its step, and all it wrote is there", async (t) => {
+  const { rig } = await start(
+    t,
+    `import { createWriteStream } from "node:fs";
+    import { createServer } from "node:net";
+    export function go({ output }: { output: string }) {
+      setInterval(() => {}, 1e6);
+      createServer().listen(0, "127.0.0.1");
+      const file = createWriteStream(output);
+      for (let i = 0; i < 200; i++) file.write("x".repeat(65536));
+      file.end();
+    }`,
+  );
+  const plan = planOf(module("steps/task.ts", { export: "go" }));
+  const told = await rig.run(plan);
+  assert.deepEqual(told.failures, []);
+  const { execution, task } = told.of("task.ran")[0]!;
+  assert.equal(readFileSync(await rig.place(plan, task)).length, 200 * 65536);
+  assert.match(
+    readFileSync(join(rig.store.logDir, `${execution}.log`), "utf8"),
+    /the function "go" is done, and was ended with what it left running: .*Timeout/,
+  );
+});
+
 test("packages are part of the bundle, also those that ask for Node's own modules", async (t) => {
   const { project, rig } = await start(
     t,
