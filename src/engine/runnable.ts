@@ -94,7 +94,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
   const tools = toolsOf(task["tools"], problem);
   if (problems.length > 0) {
     throw new AlamodeError("bad-task", `task "${name}" cannot be run: ${problems.join("; ")}`, {
-      hint: "Correct the spec. What a task may hold is in the README under “A task”.",
+      hint: "Correct the spec. What a task may hold is in docs/TASKS.md.",
     });
   }
   return {

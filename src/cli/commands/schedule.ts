@@ -100,7 +100,8 @@ async function look(context: Context, patterns: readonly string[], options: Sche
       const found = dueSlots(schedule, taken, catchup, Date.now());
       tellMissed(found, schedule, context);
       const { due, next, elsewhere } = found;
-      if (process.connected) process.send?.({ next, elsewhere } satisfies Looked);
+      // Who waits may be killed just now, which is no matter of this process.
+      if (process.connected) process.send?.({ next, elsewhere } satisfies Looked, () => {});
       const { results, notStarted } = await runSlots(context, opened, pipeline, {
         slots: due,
         patterns,
