@@ -135,9 +135,13 @@ function syntaxError(error: unknown): AlamodeError | undefined {
   if (first?.location == null) return undefined;
   const { file, line, lineText } = first.location;
   const where = herePath(resolve(file), process.cwd());
-  return new AlamodeError("module-failed", `${where}:${line}: ${first.text}\n    ${lineText.trim()}`, {
-    cause: error,
-  });
+  return new AlamodeError(
+    "module-failed",
+    `${where}:${line}: ${first.text}\n    ${lineText.trim()}`.trimEnd(),
+    {
+      cause: error,
+    },
+  );
 }
 
 /** An error that the author's code threw, or met while loading, with where in that code. */

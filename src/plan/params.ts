@@ -77,6 +77,11 @@ export function text(fallback?: string): Param<string> {
 export function oneOf<const Choices extends readonly [string, ...string[]]>(
   ...choices: Choices
 ): Param<Choices[number]> {
+  if (choices.length === 0 || choices.some((choice) => typeof choice !== "string")) {
+    throw new AlamodeError("bad-params", "oneOf() takes its choices one by one, each as text.", {
+      hint: 'Write  oneOf("fast", "full")',
+    });
+  }
   return made<Choices[number]>({
     takes: choices.join(" or "),
     fallback: choices[0],

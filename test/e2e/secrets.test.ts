@@ -157,6 +157,7 @@ test("secrets that cannot be had are told at once, all in one error, before anyt
     "pipeline.ts",
     pipeline(`dag.task("empty", { command: "true", n: 1 }, { secrets: { A: { file: "empty.txt" } } });
       dag.task("fails", { command: "true", n: 2 }, { secrets: { A: { command: "echo half-of-it; echo no entry >&2; exit 4" } } });
+      dag.task("tells", { command: "true", n: 4 }, { secrets: { A: { command: "echo half-of-it; echo bad key: half-of-it >&2; exit 5" } } });
       dag.task("silent", { command: "true", n: 3 }, { secrets: { A: { command: "true" } } });`),
   );
   const later = await here.alamode(["run", "--keep-going", "--json"]);
@@ -166,6 +167,7 @@ test("secrets that cannot be had are told at once, all in one error, before anyt
   );
   assert.deepEqual(messages.sort(), [
     "a secret cannot be had: A: its command ended with exit code 4: no entry",
+    "a secret cannot be had: A: its command ended with exit code 5",
     "a secret cannot be had: A: its command prints nothing",
     "a secret cannot be had: A: the file empty.txt is empty",
   ]);

@@ -272,3 +272,9 @@ test("a pipeline knows its values' types, and is known as one", () => {
   assert.ok(!isParamPipeline(new Dag()));
   assert.ok(!isParamPipeline({ params: {} }));
 });
+
+test("choices are given one by one", () => {
+  const loosely = oneOf as (...choices: unknown[]) => unknown;
+  for (const choices of [[], [["fast", "full"]], ["fast", 1]])
+    assert.throws(() => loosely(...choices), { code: "bad-params", hint: 'Write  oneOf("fast", "full")' });
+});

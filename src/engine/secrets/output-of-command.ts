@@ -19,7 +19,10 @@ export function outputOfCommand(
     const child = execFile(program!, args, options, (error, output, errors) => {
       if (error === null) return done({ output });
       const last = errors.trim().split("\n").at(-1) ?? "";
-      const said = last === "" ? "" : `: ${last}`;
+      // What it printed may be the secret, though it failed after that.
+      const printed = output.split("\n").map((line) => line.trim());
+      const tells = printed.some((line) => line !== "" && last.includes(line));
+      const said = last === "" || tells ? "" : `: ${last}`;
       if (error.killed) done({ why: `did not end within ${LONGEST_MS / 1000} s` });
       else if (typeof error.code === "number") done({ why: `ended with exit code ${error.code}${said}` });
       else done({ why: `cannot be run (${error.code ?? error.signal})` });
