@@ -113,7 +113,7 @@ test("an author's error is told by its file and line, also of code that went thr
   assert.equal(await told("called.ts"), "called.ts:5: ReferenceError: nothing is not defined");
   assert.equal(await told("bundled.ts"), "bundled.ts:6: TypeError: 0");
   assert.match(await told("syntax.ts"), /^syntax\.ts:4: Expected "\)"/);
-  assert.equal(await told("required.ts"), 'required.ts:2: there is no package "@not/installed" here');
+  assert.equal(await told("required.ts"), 'required.ts: there is no package "@not/installed" here');
   assert.equal(await told("package.ts"), 'package.ts: there is no package "not-installed" here');
 });
 
