@@ -92,12 +92,22 @@ function translated(migration: string): string {
 
 /** 0 where the schema is empty, or not there. */
 async function versionOf({ url, place }: PostgresConnection, session: Session): Promise<number> {
-  const tables = await session.rows<{ name: string }>(
-    `SELECT c.relname::text AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  const tables = await session.rows<{ name: string; usable: boolean }>(
+    `SELECT c.relname::text AS name, has_schema_privilege(n.oid, 'USAGE') AS usable FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
      WHERE n.nspname = ? AND c.relkind IN ('r', 'p', 'v', 'm')`,
     place.schema,
   );
   if (tables.length === 0) return 0;
+  if (!tables[0]!.usable) {
+    throw new AlamodeError(
+      "record-denied",
+      `this user may not look into the schema "${place.schema}" of ${url}`,
+      {
+        facts: { record: url },
+        hint: "Let its owner grant what is missing, or open it as another user.",
+      },
+    );
+  }
   if (!tables.some(({ name }) => name === "schema_version")) {
     throw new AlamodeError(
       "record-foreign",

@@ -2,6 +2,7 @@
 // comes from PGHOST, PGUSER and their like, a password also from ~/.pgpass.
 import type { ClientConfig } from "pg";
 import { AlamodeError } from "../errors.ts";
+import { nearNames } from "../plan/near.ts";
 import { passwordFor, shownUrl } from "../postgres-server.ts";
 
 /** The schema that the tables are in, unless the URL names one with `schema`. */
@@ -10,6 +11,7 @@ const SCHEMA = "alamode";
 const LEASE_S = 30;
 /** How long a call waits for a database that cannot be reached, unless the URL says otherwise with `patience_seconds`. */
 const PATIENCE_S = 600;
+const OWN = ["schema", "lease_seconds", "patience_seconds"];
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export interface PostgresPlace {
@@ -47,6 +49,10 @@ export function postgresPlace(text: string): PostgresPlace {
   }
   const leaseMs = seconds("lease_seconds", LEASE_S);
   const patienceMs = seconds("patience_seconds", PATIENCE_S);
+  for (const name of url.searchParams.keys()) {
+    const [near] = nearNames(name, OWN); // all others are libpq's, and its own matter
+    if (near !== undefined) throw badUrl(shown, `"${name}" is no parameter of it. Near: ${near}`);
+  }
   // Functions keep the plans of their first calls, when tables may have been empty: those have to go by the indexes too.
   const always = `-c search_path=${schema} -c enable_seqscan=off -c jit=off`;
   const options = [url.searchParams.get("options"), always].filter(Boolean).join(" ");

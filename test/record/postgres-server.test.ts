@@ -147,6 +147,9 @@ test("what cannot be opened is told as what it is", { skip }, async (t) => {
   const code = async (place: string) => (await refusal(openPostgresRecord(place))).code;
   assert.equal(await code(url((at) => at.searchParams.set("schema", "Bad-name"))), "bad-record-url");
   assert.equal(await code(url((at) => at.searchParams.set("lease_seconds", "0"))), "bad-record-url");
+  const mistyped = await refusal(openPostgresRecord(url((at) => at.searchParams.set("lease_second", "9"))));
+  assert.match(mistyped.message, /"lease_second".*Near: lease_seconds/);
+  await (await openPostgresRecord(url((at) => at.searchParams.set("application_name", "mine")))).close();
   assert.equal(await code(url((at) => (at.pathname = "/none"))), "record-unreachable");
   assert.equal(await code("postgres://me@host:port/db"), "bad-record-url");
 });
@@ -177,6 +180,16 @@ test("a user who may only read is told so", { skip }, async (t) => {
   t.after(() => record.close());
   assert.deepEqual(await record.runs(5), []);
   assert.equal((await refusal(record.startRun(startOf(plan)))).code, "record-read-only");
+});
+
+test("a user who may not even look is told so", { skip }, async (t) => {
+  const dir = scratch(t);
+  await opened(t, dir);
+  server.sql("CREATE ROLE stranger LOGIN PASSWORD 's'");
+  const url = Object.assign(new URL(urlOf(dir)), { username: "stranger", password: "s" });
+  const error = await refusal(openPostgresRecord(url.href));
+  assert.equal(error.code, "record-denied");
+  assert.match(error.message, /may not look into the schema/);
 });
 
 test("a call whose answer is lost is asked again, and has happened once", { skip }, async (t) => {
