@@ -49,6 +49,8 @@ export interface Pipeline extends DescribedPlan {
 
 /** A pipeline and the slots that were asked for, to be described one by one. */
 export interface Slots extends Omit<OpenPipeline, "at"> {
+  /** Absolute path of the module, plan file or program. */
+  readonly file: string;
   at(slot: Slot | undefined): Promise<Pipeline>;
 }
 
@@ -56,7 +58,7 @@ const USUAL = ["pipeline.ts", "pipeline.mts", "pipeline.js", "pipeline.mjs"];
 
 /** The pipeline that `-f`, else the settings, else the usual names say, for the one slot asked for. Throws `many-dates`. */
 export async function loadPipeline(context: Context, file = context.options.file): Promise<Pipeline> {
-  const pipeline = await openPipeline(context, file);
+  const pipeline = await openPipeline(context, { file });
   const { slots } = pipeline;
   if (slots.length > 1) {
     throw new AlamodeError(
@@ -70,8 +72,14 @@ export async function loadPipeline(context: Context, file = context.options.file
   return pipeline.at(slots[0]);
 }
 
-/** The same for all slots asked for. */
-export async function openPipeline(context: Context, file = context.options.file): Promise<Slots> {
+/** The same for all slots asked for. `anySlot`: as for `describe`. */
+export async function openPipeline(
+  context: Context,
+  {
+    file = context.options.file,
+    anySlot = false,
+  }: { readonly file?: string | undefined; readonly anySlot?: boolean } = {},
+): Promise<Slots> {
   const path = file === undefined ? usualFile(context) : resolve(context.cwd, file);
   const shown = herePath(path, context.cwd);
   if (!existsSync(path)) {
@@ -87,9 +95,10 @@ export async function openPipeline(context: Context, file = context.options.file
         inside === undefined ? "Name a module or a .dag file." : `Say  -f ${herePath(inside, context.cwd)}`,
     });
   }
-  const opened = await described(path, shown, context);
+  const opened = await described(path, shown, context, anySlot);
   return {
     ...opened,
+    file: path,
     async at(slot) {
       const { plan, params } = await opened.at(slot);
       const { name } = plan.meta;
@@ -119,10 +128,20 @@ function pathWarnings({ path }: Context): string[] {
 
 const MODULE = /^\.[cm]?[jt]sx?$/;
 
-async function described(path: string, shown: string, context: Context): Promise<OpenPipeline> {
+async function described(
+  path: string,
+  shown: string,
+  context: Context,
+  anySlot: boolean,
+): Promise<OpenPipeline> {
   const { cwd, options } = context;
   const params = givenParams(options, cwd);
-  const request = { params, now: Date.now(), ...(options.date === undefined ? {} : { date: options.date }) };
+  const request = {
+    params,
+    now: Date.now(),
+    anySlot,
+    ...(options.date === undefined ? {} : { date: options.date }),
+  };
   if (extname(path) === ".dag") {
     const [name] = [...Object.keys(params), ...(options.date === undefined ? [] : ["date"])];
     if (name !== undefined) {

@@ -8,6 +8,8 @@ import { DAILY, openSchedule, type Schedule, type Slot, scheduleTexts, zoneOf } 
 
 /** A day begins there so long before it does in UTC. */
 const FARTHEST_EAST_MS = 14 * 3_600_000;
+/** So many slots before the last complete one are tried where any will do. */
+const EARLIER_SLOTS = 7;
 
 export interface DescribeRequest {
   /** Parameter → text, as typed, or a value of JSON. */
@@ -16,6 +18,8 @@ export interface DescribeRequest {
   readonly date?: string;
   /** Milliseconds since 1970. */
   readonly now: number;
+  /** Whether parameters and schedule are what is asked for: an earlier slot tells them too, where the last one's data is not there. */
+  readonly anySlot?: boolean;
 }
 
 export interface Described {
@@ -68,7 +72,7 @@ export async function describe(exported: unknown, request: DescribeRequest): Pro
 
 async function describeParams(
   exported: ParamPipeline,
-  { params: given = {}, date, now }: DescribeRequest,
+  { params: given = {}, date, now, anySlot = false }: DescribeRequest,
 ): Promise<Description> {
   const { params } = exported;
   const open = Object.fromEntries(Object.entries(params).filter(([name]) => !Object.hasOwn(given, name)));
@@ -83,12 +87,20 @@ async function describeParams(
   const daily = await openSchedule(DAILY);
   const asked = date === undefined ? undefined : firstInstant(date);
   if (date !== undefined && asked! - FARTHEST_EAST_MS > now) slotsOfDate(date, daily, now); // throws, whatever the schedule
-  const first = asked === undefined ? daily.lastComplete(now)[0]! : daily.slotAt(asked);
-  let known: { readonly slot: Slot; readonly described: Described } | undefined = {
-    slot: first,
-    described: await describeAt(first, daily),
-  };
-  const { meta } = known.described.dag;
+  let first = asked === undefined ? daily.lastComplete(now)[0]! : daily.slotAt(asked);
+  chooseValues(params, { params: given, slot: daily.clockAt(first.startsAt) }); // throws, whatever the slot
+  let known: { readonly slot: Slot; readonly described: Described } | undefined;
+  for (let tries = anySlot ? EARLIER_SLOTS : 0, slot = first; known === undefined; tries--) {
+    try {
+      known = { slot, described: await describeAt(slot, daily) };
+      first = slot;
+    } catch (error) {
+      if (!anySlot) throw error;
+      if (tries === 0) break; // `at` tells why
+      slot = daily.slotAt(slot.startsAt - 1);
+    }
+  }
+  const meta = known?.described.dag.meta ?? {};
   const texts = scheduleTexts(meta);
   const schedule = await openSchedule(texts ?? { ...DAILY, timezone: zoneOf(meta) });
   const { slots, incomplete }: DatedSlots | { slots: readonly undefined[]; incomplete: number } = !dated

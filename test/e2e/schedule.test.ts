@@ -255,3 +255,27 @@ test("the schedule is told as a unit and as a crontab line, and none where there
   assert.match(none.stderr, /plain has no schedule/);
   assert.equal((await here.alamode(["schedule", "--once", "--date", "2026-11-01"])).code, 2);
 });
+
+test("parameters and timers are told though the last slot's data is not there yet", async (t) => {
+  const missing = (least: number) =>
+    daily('schedule: "0 4 * * *"').replace(
+      "const dag =",
+      `if (Date.now() - Date.parse(date) < ${least} * 86_400_000) throw new Error("no data of " + date);\n  const dag =`,
+    );
+  const here = project(t, { "pipeline.ts": missing(3) });
+  const { code, stdout, stderr } = await here.alamode(["params"]);
+  assert.equal(code, 0, stderr);
+  assert.match(stdout, /^date .* \d{4}-\d\d-\d\d$/m);
+  assert.match(stdout, /^schedule "0 4 \* \* \*", UTC/m);
+  assert.match(stderr, /no data of/);
+  assert.match(await here.done(["schedule", "--cron"]), /^0 4 \* \* \* /m);
+  assert.match(await here.done(["schedule", "--systemd"]), /OnCalendar=/);
+  here.write("pipeline.ts", missing(1000));
+  const never = await here.alamode(["params"]);
+  assert.equal(never.code, 0, never.stderr);
+  assert.match(never.stdout, /^loud /m);
+  assert.match(never.stderr, /its schedule is not known: .*no data of/);
+  const cron = await here.alamode(["schedule", "--cron"]);
+  assert.equal(cron.code, 2);
+  assert.match(cron.stderr, /no data of/);
+});

@@ -45,7 +45,7 @@ export async function scheduleCommand(patterns: readonly string[], options: Sche
     const { printTimer } = await import("../timer-units.ts");
     return printTimer(
       context,
-      await scheduled(await openPipeline(context)),
+      await scheduled(await openPipeline(context, { anySlot: true })),
       options.systemd ? "systemd" : "cron",
     );
   }
@@ -69,7 +69,9 @@ function ownDates(instead: string): AlamodeError {
 
 /** Throws `no-schedule`, `bad-date`. */
 async function scheduled(opened: Slots, given: readonly string[] = []): Promise<Scheduled> {
-  const { plan, name, params, warnings } = await opened.at(opened.slots[0]);
+  // Where the last slot's data is not there, another tells the schedule; that one fails when it is run.
+  const [last] = opened.slots;
+  const { plan, name, params, warnings } = await opened.at(last).catch(() => opened.at(undefined));
   const texts = scheduleTexts(plan.meta);
   if (texts === undefined) {
     throw new AlamodeError("no-schedule", `${name} has no schedule`, {
@@ -88,7 +90,10 @@ async function scheduled(opened: Slots, given: readonly string[] = []): Promise<
 async function look(context: Context, patterns: readonly string[], options: ScheduleFlags): Promise<number> {
   const { givenParams } = await import("../given-params.ts");
   const given = Object.keys(givenParams(options, context.cwd)).sort();
-  const { plan, pipeline, schedule, name, ...rest } = await scheduled(await openPipeline(context), given);
+  const { plan, pipeline, schedule, name, ...rest } = await scheduled(
+    await openPipeline(context, { anySlot: true }),
+    given,
+  );
   selectedGoals(plan, patterns, "schedule"); // throws: what no slot has need not be waited for
   const { cron, timezone } = schedule.texts;
   const series = JSON.stringify([cron, timezone, rest.given, patterns]);
