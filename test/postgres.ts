@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
+  chmodSync,
   chownSync,
   existsSync,
   mkdirSync,
@@ -23,6 +24,8 @@ export interface Postgres {
   readonly url: string;
   readonly host: string;
   readonly port: number;
+  /** Absolute folder of the socket that it also listens at. */
+  readonly socket: string;
   /** Starts it again after `shut`. Returns once it takes connections. */
   start(): void;
   /** `fast` ends what goes on; `immediate` is a crash: the next start recovers. */
@@ -78,6 +81,7 @@ export async function startPostgres(options: PostgresOptions = {}): Promise<Post
 class Server implements Postgres {
   readonly url: string;
   readonly host: string;
+  readonly socket: string;
   readonly port: number;
   readonly #dir: string;
   readonly #bin: string;
@@ -91,12 +95,14 @@ class Server implements Postgres {
     this.#options = options;
     this.host = options.host ?? "127.0.0.1";
     this.port = port;
+    this.socket = join(dir, "s");
     this.url = `postgres://postgres@${this.host}:${port}/postgres`;
     process.once("exit", this.#onExit); // of a test that crashed
     process.once("SIGTERM", this.#onTerm); // or was stopped
   }
 
   init(): void {
+    chmodSync(this.#dir, 0o711); // to its socket, also from within a sandbox
     if (process.getuid?.() === 0) chownSync(this.#dir, NOBODY, NOBODY);
     const { password } = this.#options;
     const file = join(this.#dir, "password");
@@ -110,7 +116,7 @@ class Server implements Postgres {
   }
 
   start(): void {
-    const socket = join(this.#dir, "s");
+    const { socket } = this;
     if (!existsSync(socket)) {
       mkdirSync(socket);
       if (process.getuid?.() === 0) chownSync(socket, NOBODY, NOBODY);
@@ -134,7 +140,7 @@ class Server implements Postgres {
 
   sql(statement: string, database = "postgres"): string {
     const { password } = this.#options;
-    const at = ["-h", join(this.#dir, "s"), "-p", `${this.port}`, "-U", "postgres", "-d", database];
+    const at = ["-h", this.socket, "-p", `${this.port}`, "-U", "postgres", "-d", database];
     const env = password === undefined ? {} : { PGPASSWORD: password };
     return this.#run(["psql", ...at, "-XAtq", "-v", "ON_ERROR_STOP=1", "-c", statement], env);
   }

@@ -5,10 +5,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import pg from "pg";
+import { openSandbox } from "../../src/engine/sandbox/open.ts";
 import { type Postgres, startPostgres, whyNoPostgres } from "../postgres.ts";
-import { eventsOf, type Project, pipeline, project, ranIn } from "./project.ts";
+import { eventsOf, jsonLines, type Project, pipeline, project, ranIn } from "./project.ts";
 
 const skip = whyNoPostgres() ?? false;
+const noBubblewrap = await openSandbox("bubblewrap").then(
+  () => false as const,
+  (error: unknown) => String(error),
+);
 let server: Postgres;
 let databases = 0;
 
@@ -205,4 +210,44 @@ test("a run that is killed while a statement runs leaves nothing that the next d
   assert.equal(db.sql("SELECT count(*) FROM analytics.by_day"), "2");
   assert.equal(left(db), "0 0 0");
   assert.equal(existsSync(join(here.dir, ".alamode/outputs")), true);
+});
+
+test("tables are pushed to a folder and pulled from a database as what they are", { skip }, async (t) => {
+  const [ours, theirs] = [database(), database()];
+  const here = orders(ours, t);
+  await here.done(["run"]);
+  const record = join(here.dir, "team.db");
+  const kinds = async (args: readonly string[]) =>
+    jsonLines(await here.done([...args, "--to-record", record, "--json"])).map(({ kind }) => kind);
+  assert.deepEqual(await kinds(["push", "--to", theirs.url]), ["copied", "copied", "copied", "copied"]);
+  assert.deepEqual(await kinds(["push", "--to", theirs.url]), ["there", "there", "there", "there"]);
+  assert.equal(theirs.sql("SELECT count(*) FROM pg_namespace WHERE nspname LIKE 'o\\_%'"), "2");
+  const folder = join(here.dir, "team");
+  const other = join(here.dir, "other.db");
+  await here.done(["push", "db/by-day", "--to", folder, "--to-record", other]);
+  const there = ["--store", folder, "--record", other];
+  const path = (await here.done(["path", "db/by-day", ...there])).trim();
+  assert.equal(
+    readFileSync(join(path, "by_day.csv"), "utf8"),
+    "day,amount\n2026-01-02,15.50\n2026-01-03,7.25\n",
+  );
+  const colleague = orders(theirs, t);
+  const shared = ["--store", theirs.url, "--record", record];
+  assert.deepEqual(ranIn(await colleague.done(["run", "--json", ...shared])), []);
+  assert.equal(theirs.sql("SELECT count(*) FROM analytics.by_day"), "2");
+});
+
+test("in a sandbox a step reaches its server by a socket", { skip: skip || noBubblewrap }, async (t) => {
+  const { url } = database();
+  const { pathname } = new URL(url);
+  const socket = `postgres://postgres@localhost:${server.port}${pathname}?host=${server.socket}`;
+  const here = orders({ url: socket, sql: () => "" }, t);
+  assert.deepEqual(ranIn(await here.done(["run", "--sandbox", "bubblewrap", "--json"])), [
+    "db/by-day",
+    "db/orders",
+    "raw",
+    "report",
+  ]);
+  await here.done(["get", "report", "report.csv"]);
+  assert.match(here.read("report.csv"), /2026-01-03,7.25/);
 });

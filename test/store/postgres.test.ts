@@ -382,7 +382,7 @@ withStore(
     assert.equal(count(), "1"); // its process lives
     sqlIn(
       dir,
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')",
+      "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE pid IN (SELECT pid FROM pg_locks WHERE locktype = 'advisory')",
     );
     await other.close();
     const third = await openIn(`${dir}/third`, urlOf(dir));
