@@ -52,7 +52,7 @@ test("the tarball holds the compiled package, its documents, and nothing else", 
     .map(({ path }) => path)
     .filter(
       (path) =>
-        !/^(dist\/.+\.(js|d\.ts)|dist\/plan\/install-(node\.cjs|python\.py)|docs\/.+\.md|clients\/python\/alamode\.py|examples\/.+|[A-Z]+(\.md)?|package\.json)$/.test(
+        !/^(dist\/.+\.(js|d\.ts)|dist\/plan\/install-(node\.cjs|python\.py)|docs\/.+\.(md|svg)|clients\/python\/alamode\.py|examples\/.+|[A-Z]+(\.md)?|package\.json)$/.test(
           path,
         ),
     );

@@ -264,7 +264,7 @@ export function counts(world: World, ...names: string[]): number[] {
 }
 
 function query(world: World, sql: string): Record<string, unknown>[] {
-  const db = new DatabaseSync(world.record, { readOnly: true });
+  const db = new DatabaseSync(world.record, { readOnly: true, timeout: 30_000 });
   try {
     return db.prepare(sql).all();
   } finally {

@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { test } from "node:test";
 import { Dag } from "../../src/plan/dag.ts";
+import { cliEnv } from "../cli-runner.ts";
 import { blocksOf } from "../documents.ts";
 import { engineKit } from "./engine-kit.ts";
 import { BUNDLED, World } from "./world.ts";
@@ -50,6 +51,21 @@ test("engine-python: what it cannot perform it refuses before anything runs", { 
   assert.match((await world.engine(plan)).printed, /refused: grows asks for expand: run it with alamode/);
   assert.match((await world.engine(plan, "fine", "shut")).printed, /refused: shut asks for sandbox/);
   assert.equal(world.executions, 0);
+});
+
+test("the kit, as a command, refuses an engine that only says that all is done, and claims that there are none of", () => {
+  const kit = (...args: string[]) =>
+    spawnSync(process.execPath, [resolve(import.meta.dirname, "engine-kit.ts"), ...args], {
+      env: cliEnv(),
+      encoding: "utf8",
+    });
+  const liar = kit("--engine", "true {plan}", "--claims", "ids,reuse");
+  assert.equal(liar.status, 1);
+  assert.match(liar.stdout, /fail 2\b/);
+  assert.match(liar.stdout, /not claimed/);
+  const unknown = kit("--engine", "true", "--claims", "speed");
+  assert.equal(unknown.status, 2);
+  assert.match(unknown.stderr, /no such claim: speed/);
 });
 
 test("the statements in docs/ENGINES.md are those of engine-python", () => {

@@ -13,8 +13,11 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
+import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { Dag } from "../../src/plan/dag.ts";
+import { goalsOf } from "../../src/plan/graph.ts";
+import { decodePlan } from "../../src/plan/load.ts";
 import { hashTree } from "../../src/store/hash.ts";
 import { readReceipts } from "../../src/store/receipts.ts";
 import { removeTree } from "../../src/store/remove.ts";
@@ -112,10 +115,25 @@ export class World {
     return this.start(BUNDLED, plan, ...goals).ended;
   }
 
-  /** The engine must say by its exit code that all is done. */
-  async done(plan: string, ...goals: string[]): Promise<void> {
-    const { code, printed } = await this.engine(plan, ...goals);
+  /** The engine must say by its exit code that all is done, and the record that it is. */
+  async done(file: string, ...goals: string[]): Promise<void> {
+    const { code, printed } = await this.engine(file, ...goals);
     assert.equal(code, 0, printed);
+    const plan = decodePlan(readFileSync(file));
+    const db = new DatabaseSync(this.record, { readOnly: true, timeout: 30_000 });
+    try {
+      const standing = db.prepare(
+        `SELECT 1 FROM outputs o JOIN standing c ON c.output_id = o.id JOIN successes s ON s.id = c.success_id
+         WHERE o.output = ? AND s.state = 'current'`,
+      );
+      for (const goal of goals.length > 0 ? goals : goalsOf(plan))
+        assert.ok(
+          standing.get(Buffer.from(plan.tasks[goal]!.output, "hex")),
+          `${goal} is not done\n${printed}`,
+        );
+    } finally {
+      db.close();
+    }
   }
 
   startEngine(plan: string, ...goals: string[]): Running {
