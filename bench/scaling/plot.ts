@@ -24,9 +24,9 @@ interface Panel {
 }
 
 const WIDTH = 420;
-const HEIGHT = 300;
-const MARGIN = { left: 56, right: 20, top: 34, bottom: 92 };
-const COLOURS = ["#3366cc", "#cc5533", "#338855", "#886699", "#887733"];
+const HEIGHT = 330;
+const MARGIN = { left: 56, right: 20, top: 34, bottom: 118 };
+const COLOURS = ["#3366cc", "#cc5533", "#338855", "#886699", "#887733", "#333333"];
 
 /** The whole picture as text. */
 export function plotOf({ steps, stepsQuieter, queries }: Measured): string {
@@ -56,6 +56,7 @@ export function plotOf({ steps, stepsQuieter, queries }: Measured): string {
   const width = WIDTH * panels.length;
   const drawn = panels.map((panel, n) => `<g transform="translate(${n * WIDTH} 0)">\n${draw(panel)}\n</g>`);
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${HEIGHT}" font-family="sans-serif" font-size="11">
+<title>Steps per second by processes, and round trips by tasks of the plan</title>
 <rect width="${width}" height="${HEIGHT}" fill="#ffffff"/>
 ${drawn.join("\n")}
 </svg>
