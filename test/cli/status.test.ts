@@ -29,6 +29,15 @@ test("reasons stay one column, however long the names, and each name can be seen
   assert.match(lines[2]!, /^ {2}x{59}… never made$/);
 });
 
+test("members of a family that are due for one reason are one line, also in a short list", () => {
+  const names = ["clean", "by_year/2012", "by_year/2013", "report/a", "by_year/2014", "report/b"];
+  const lines = statusLines({ ...none, tasks: 9, due: names.map((name) => due(name)) });
+  assert.deepEqual(
+    lines.slice(1).map((line) => line.trim().replaceAll(/ +/g, " ")),
+    ["clean never made", "by_year/… (3) never made", "report/a never made", "report/b never made"],
+  );
+});
+
 test("more tasks that are due than the pipeline has are not told as a part of it", () => {
   assert.equal(statusLines({ ...none, tasks: 1, due: [due("a"), due("b")] })[0], "2 tasks are due:");
   assert.equal(statusLines({ ...none, tasks: 3, due: [due("a")] })[0], "1 of 3 tasks is due:");

@@ -14,8 +14,9 @@ import { openPipeline } from "../load-pipeline.ts";
 import { nameColumns } from "../view.ts";
 import { warn } from "../warn.ts";
 
-/** So many tasks are listed one by one; beyond that families are folded. */
-const ONE_BY_ONE = 12;
+/** So many of a family that are due for the same reason are one line; in a list of more than `SHORT` lines two already. */
+const FOLDED = 3;
+const SHORT = 12;
 const MOST_LINES = 40;
 /** Columns of names: longer ones are cut, so that the reasons stay one column. */
 const MOST_NAME = 60;
@@ -98,12 +99,18 @@ interface Group {
   readonly members: readonly Due[];
 }
 
-/** Members of a family that are due for the same kind of reason, together, where the list would be long. */
+/** Members of a family that are due for the same reason, together. */
 function grouped(due: readonly Due[]): Group[] {
+  const keys = due.map(({ task, reasons }) => {
+    const family = familyOf(task);
+    return family === undefined ? task : `${family}\n${reasonsText(reasons)}`;
+  });
+  const sizes = new Map<string, number>();
+  for (const key of keys) sizes.set(key, (sizes.get(key) ?? 0) + 1);
+  const least = due.length > SHORT ? 2 : FOLDED;
   const groups = new Map<string, Due[]>();
-  for (const one of due) {
-    const family = due.length > ONE_BY_ONE ? familyOf(one.task) : undefined;
-    const key = family === undefined ? one.task : `${family}\n${reasonsText(one.reasons)}`;
+  for (const [i, one] of due.entries()) {
+    const key = sizes.get(keys[i]!)! >= least ? keys[i]! : one.task;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [one]);
     else group.push(one);
