@@ -46,7 +46,12 @@ export class CappedLog {
   /** A rename: whoever writes to it goes on. */
   #getName(): void {
     if (this.#spare === undefined || sizeOf(this.#spare) === 0) return;
-    renameSync(this.#spare, this.path);
+    try {
+      renameSync(this.#spare, this.path);
+    } catch (error) {
+      // The error names the file in the slot; what may not be written is the folder of logs.
+      throw Object.assign(error as NodeJS.ErrnoException, { path: this.path });
+    }
     this.#spare = undefined;
   }
 
