@@ -13,11 +13,39 @@ const bin = (name: string) => join(root, "node_modules", name);
 const started = performance.now();
 let counts = noCounts;
 
-/** Files below these folders of test/, or all. */
+/**
+ * Run in the first phase only: they start servers, containers, shells or installers, or wait for the clock, and so take long,
+ * and what they hold to depends neither on the version of Node.js nor on who runs it.
+ */
+const ONCE = [
+  "e2e/completion",
+  "e2e/container",
+  "e2e/environments",
+  "e2e/module-dag",
+  "e2e/params",
+  "e2e/postgres-store",
+  "e2e/python-client",
+  "e2e/s3",
+  "e2e/schedule",
+  "faults/hosts",
+  "faults/shared-record",
+  "record/postgres",
+  "record/postgres-server",
+  "store/postgres",
+  "store/s3",
+];
+
+/** Files below these folders of test/, but for those that are run once. */
 function testFiles(...folders: string[]): string[] {
-  const patterns =
-    folders.length === 0 ? ["test/**/*.test.ts"] : folders.map((name) => `test/${name}/**/*.test.ts`);
-  return globSync(patterns, { cwd: root }).sort();
+  const patterns = folders.map((name) => `test/${name}/**/*.test.ts`);
+  const once = ONCE.map((name) => `test/${name}.test.ts`);
+  return globSync(patterns, { cwd: root })
+    .filter((path) => !once.includes(path))
+    .sort();
+}
+
+function allTestFiles(): string[] {
+  return globSync("test/**/*.test.ts", { cwd: root }).sort();
 }
 
 function title(text: string): void {
@@ -75,7 +103,7 @@ const copy = process.getuid?.() === 0 ? openToAnyone(root) : undefined;
 if (copy !== undefined) process.on("exit", copy.remove);
 const { cwd, env, execPath } = copy ?? { cwd: root, env: process.env, execPath: process.execPath };
 
-await phase(`all tests, on Node.js ${process.versions.node}`, testFiles(), { cwd, env, execPath });
+await phase(`all tests, on Node.js ${process.versions.node}`, allTestFiles(), { cwd, env, execPath });
 
 const node24 = join(cwd, "node_modules/node24/bin/node");
 const version24 = spawnSync(node24, ["--version"], { encoding: "utf8" }).stdout.trim().slice(1);
