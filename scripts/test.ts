@@ -27,6 +27,7 @@ const ONCE = [
   "e2e/python-client",
   "e2e/s3",
   "e2e/schedule",
+  "engine/container",
   "faults/hosts",
   "faults/shared-record",
   "record/postgres",
