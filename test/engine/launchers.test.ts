@@ -1,7 +1,7 @@
 // A command cannot tell whether a launcher started it: the same table of commands is performed with launchers and without, and
 // everything that can be seen of them is compared.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Launchers } from "../../src/engine/executors/launchers.ts";
@@ -108,3 +108,34 @@ test("a launcher that is killed is told as that, and another takes its place", {
     await executor.close();
   }
 });
+
+for (const how of ["with", "without"]) {
+  const unable = (how === "with" && skip) || (process.platform !== "linux" && "needs /proc");
+  test(`a supervisor that was killed a moment ago is replaced, ${how} launchers`, {
+    skip: unable,
+  }, async (t) => {
+    const run = `killed-${process.pid}-${how}`;
+    const executor = openLocalExecutor(run, new Launchers(how === "with" ? undefined : "/no/perl"));
+    const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);
+    try {
+      assert.equal((await seen(executor, slot!, sh("true"))).exitCode, 0);
+      const stat = (pid: string) => readFileSync(`/proc/${pid}/stat`, "utf8");
+      const supervisor = readdirSync("/proc").find(
+        (pid) => /^\d+$/.test(pid) && commandLine(pid).includes(`alamode-supervisor\0${run}\0`),
+      );
+      process.kill(Number(supervisor), "SIGKILL");
+      while (!/^\d+ \(.*\) Z/s.test(stat(supervisor!))); // without a turn in which Node.js could hear of it
+      assert.equal((await seen(executor, slot!, sh("true"))).exitCode, 0);
+    } finally {
+      await executor.close();
+    }
+  });
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, "latin1");
+  } catch {
+    return ""; // it has gone
+  }
+}

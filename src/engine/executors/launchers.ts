@@ -24,9 +24,11 @@ while (defined(my $size = <STDIN>)) {
   my ($cwd, $log, $slot, $count, @words) = split /\\0/, $job, -1;
   pop @words;
   my @env = splice(@words, 0, $count);
-  my ($out, $alive, $fifo) = (undef, undef, "$slot/alive");
+  my ($out, $alive, $supervisor, $fifo) = (undef, undef, undef, "$slot/alive");
   unless (sysopen($out, $log, POSIX::O_WRONLY | POSIX::O_APPEND | POSIX::O_CREAT, 0644)) { failed($log); next }
   unless (sysopen($alive, $fifo, POSIX::O_RDWR)) { failed($fifo); next }
+  # ENXIO: nobody reads, the supervisor was killed. Whoever asked for the job starts another.
+  unless (sysopen($supervisor, $guard, POSIX::O_WRONLY | POSIX::O_NONBLOCK)) { failed($guard); next }
   unless (chdir $cwd) { failed($cwd); next }
   my $pid = fork();
   unless (defined $pid) { failed('fork'); next }
@@ -34,7 +36,6 @@ while (defined(my $size = <STDIN>)) {
     POSIX::setsid();
     # Before it becomes the command: there is no instant in which it runs unknown to the supervisor.
     my $line = "+$$\\n";
-    sysopen(my $supervisor, $guard, POSIX::O_WRONLY | POSIX::O_NONBLOCK) or POSIX::_exit(125);
     syswrite($supervisor, $line) == length($line) or POSIX::_exit(125);
     POSIX::dup2(fileno($nothing), 0);
     POSIX::dup2(fileno($out), 1);
@@ -46,6 +47,7 @@ while (defined(my $size = <STDIN>)) {
   }
   close $alive;
   close $out;
+  close $supervisor;
   print "started $pid\\n";
   waitpid($pid, 0);
   my $status = $?;

@@ -98,6 +98,11 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
     return supervisor;
   }
 
+  async function started(job: Job): Promise<Launched> {
+    const guard = supervised();
+    return launchers.start(job, guard.fifo) ?? spawned(job, guard);
+  }
+
   async function execute(job: Job, stop: AbortSignal, kill: AbortSignal): Promise<Ended> {
     const startedMs = performance.now();
     const over = (how: Omit<Ended, "durationMs" | "resources" | "survivors"> & Partial<Ended>): Ended => ({
@@ -110,8 +115,12 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
     let launched: Launched;
     try {
       if (!existsSync(fifoOf(job.slot))) makeFifos([fifoOf(job.slot)]); // a task may have removed what lies around it
-      const guard = supervised();
-      launched = await (launchers.start(job, guard.fifo) ?? spawned(job, guard));
+      launched = await started(job).catch((error) => {
+        // Nobody reads the supervisor's FIFO: it was killed a moment ago, which Node.js has not heard of yet. Nothing was started.
+        if (errnoOf(error) !== "ENXIO") throw error;
+        supervisor = undefined;
+        return started(job);
+      });
     } catch (spawnError) {
       return over({ spawnError });
     }
@@ -187,9 +196,11 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
 }
 
 /** Starts the job from here. Rejects with what the system said where that cannot be. */
-async function spawned(job: Job, { fd }: Supervisor): Promise<Launched> {
+async function spawned(job: Job, { fifo }: Supervisor): Promise<Launched> {
   const fds: number[] = [];
   try {
+    const guard = openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK);
+    fds.push(guard);
     const log = openSync(job.log, "a", 0o644);
     fds.push(log);
     const alive = openSync(fifoOf(job.slot), constants.O_RDWR);
@@ -198,7 +209,7 @@ async function spawned(job: Job, { fd }: Supervisor): Promise<Launched> {
       cwd: job.cwd,
       env: { ...job.env, ALAMODE_STEP: job.step },
       detached: true,
-      stdio: ["ignore", log, log, alive, fd],
+      stdio: ["ignore", log, log, alive, guard],
     });
     const exit = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
     if (child.pid === undefined)

@@ -36,10 +36,8 @@ export const LAUNCHER = `umask 022; echo "+$$" >&4 || exit 125; exec 4>&-; exec 
 const OVER_MS = 50;
 
 export interface Supervisor {
-  /** Absolute path of its FIFO. */
+  /** Absolute path of its FIFO: open for writing it is to be the fd 4 of LAUNCHER. ENXIO, where nobody reads any more. */
   readonly fifo: string;
-  /** The FIFO, open for writing: to be the fd 4 of LAUNCHER. */
-  readonly fd: number;
   /** False once it was killed: another one is to be started, and told what runs. */
   readonly alive: boolean;
   started(group: number): void;
@@ -77,7 +75,6 @@ export function startSupervisor(run: string, fifo: string): Supervisor {
   };
   return {
     fifo,
-    fd,
     get alive() {
       return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
     },
