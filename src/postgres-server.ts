@@ -1,8 +1,12 @@
-// What record and store have in common where they are in PostgreSQL: how a server is named, where its password is, and when it is away.
+// What record and store have in common where they are in PostgreSQL: how a server is named and connected to, where its password is,
+// when it is away, and what a transaction is.
 import { readFileSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import type pg from "pg";
 import { errnoOf } from "./errors.ts";
+
+const CONNECT_TIMEOUT_MS = 10_000;
 
 /** https://www.postgresql.org/docs/current/errcodes-appendix.html */
 const CONNECTION_CLASS = "08";
@@ -63,8 +67,51 @@ export function shownUrl(text: string): string {
     );
 }
 
+/**
+ * How to connect to what a URL names, as one of our programs; with everything in it, and so never to be shown. `settings` are told to
+ * the server after the URL's own options, and so count before them.
+ */
+export function connectionConfig(given: URL, settings: Readonly<Record<string, string>>): pg.ClientConfig {
+  const url = new URL(given);
+  const told = Object.entries(settings).map(([name, value]) => `-c ${name}=${value}`);
+  const options = [url.searchParams.get("options"), ...told].filter(Boolean).join(" ");
+  url.searchParams.delete("options");
+  const password = passwordFor(url);
+  if (password !== undefined) url.searchParams.set("password", password);
+  return {
+    connectionString: url.href,
+    options,
+    application_name: "alamode",
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: CONNECT_TIMEOUT_MS,
+  };
+}
+
+/** What `body` asks of the connection happens as a whole, or not at all. `begin` is the statement that says how. */
+export async function inTransaction<T>(
+  pool: pg.Pool,
+  body: (client: pg.PoolClient) => Promise<T>,
+  begin = "BEGIN",
+): Promise<T> {
+  const client = await pool.connect();
+  const broken = () => {}; // the query under way tells of it
+  client.on("error", broken);
+  let failed = true;
+  try {
+    await client.query(begin);
+    const answer = await body(client);
+    await client.query("COMMIT");
+    failed = false;
+    return answer;
+  } finally {
+    client.off("error", broken);
+    client.release(failed); // what is left of the transaction ends with its connection
+  }
+}
+
 /** The password of ~/.pgpass, where neither URL nor PGPASSWORD has one: pg would warn of each use of that file. */
-export function passwordFor(url: URL): string | undefined {
+function passwordFor(url: URL): string | undefined {
   const { env } = process;
   if (url.password !== "" || url.searchParams.has("password") || env["PGPASSWORD"]) return undefined;
   const file = env["PGPASSFILE"] ?? join(homedir(), ".pgpass");

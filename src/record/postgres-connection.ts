@@ -2,7 +2,7 @@
 // nothing of what is stored. Every call may be made twice, when its answer was lost: so each is made to bear that.
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
-import { isUnreachable } from "../postgres-server.ts";
+import { inTransaction, isUnreachable } from "../postgres-server.ts";
 import { isolationSuffices } from "./isolation.ts";
 import type { PauseListener } from "./pause.ts";
 import { isConflict, isolationAsked, postgresError } from "./postgres-errors.ts";
@@ -68,24 +68,9 @@ export class PostgresConnection implements Session {
 
   /** All of it happens, or nothing. `body` may run again. */
   transaction<T>(body: (session: Session) => Promise<T>): Promise<T> {
-    return this.#patiently(async () => {
-      const client = await this.#pool.connect();
-      const broken = () => {}; // the query under way tells of it
-      client.on("error", broken);
-      let failed = true;
-      try {
-        await client.query("BEGIN");
-        const answer = await body({
-          rows: async (sql, ...values) => (await client.query(statement(sql, values))).rows,
-        });
-        await client.query("COMMIT");
-        failed = false;
-        return answer;
-      } finally {
-        client.off("error", broken);
-        client.release(failed); // what is left of the transaction ends with its connection
-      }
-    });
+    const within = (client: pg.ClientBase) =>
+      body({ rows: async (sql, ...values) => (await client.query(statement(sql, values))).rows });
+    return this.#patiently(() => inTransaction(this.#pool, within));
   }
 
   onPause(listener: PauseListener): () => void {

@@ -3,7 +3,7 @@
 import type { ClientConfig } from "pg";
 import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
-import { passwordFor, shownUrl } from "../postgres-server.ts";
+import { connectionConfig, shownUrl } from "../postgres-server.ts";
 
 /** The schema that the tables are in, unless the URL names one with `schema`. */
 const SCHEMA = "alamode";
@@ -12,7 +12,6 @@ const LEASE_S = 30;
 /** How long a call waits for a database that cannot be reached, unless the URL says otherwise with `patience_seconds`. */
 const PATIENCE_S = 600;
 const OWN = ["schema", "lease_seconds", "patience_seconds"];
-const CONNECT_TIMEOUT_MS = 10_000;
 
 export interface PostgresPlace {
   /** With everything in it, and so never to be shown. */
@@ -54,20 +53,9 @@ export function postgresPlace(text: string): PostgresPlace {
     if (near !== undefined) throw badUrl(shown, `"${name}" is no parameter of it. Near: ${near}`);
   }
   // Functions keep the plans of their first calls, when tables may have been empty: those have to go by the indexes too.
-  const always = `-c search_path=${schema} -c enable_seqscan=off -c jit=off`;
-  const options = [url.searchParams.get("options"), always].filter(Boolean).join(" ");
-  url.searchParams.delete("options");
-  const password = passwordFor(url);
-  if (password !== undefined) url.searchParams.set("password", password);
+  const always = { search_path: schema, enable_seqscan: "off", jit: "off" };
   return {
-    config: {
-      connectionString: url.href,
-      options,
-      application_name: "alamode",
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: CONNECT_TIMEOUT_MS,
-    },
+    config: connectionConfig(url, always),
     shown,
     schema,
     leaseMs,

@@ -3,10 +3,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { AlamodeError, errnoOf } from "../errors.ts";
-import { isUnreachable, passwordFor, shownUrl, sqlState } from "../postgres-server.ts";
+import { connectionConfig, inTransaction, isUnreachable, shownUrl, sqlState } from "../postgres-server.ts";
 
 const CONNECTIONS = 8;
-const CONNECT_TIMEOUT_MS = 10_000;
 const IDLE_MS = 10_000;
 /** How long a call waits for a server that is away; while a store is opened nobody waits for a mistyped name. */
 const PATIENCE_MS = 60_000;
@@ -84,25 +83,10 @@ export class PostgresServer {
 
   /** All of it happens, or nothing; `body` may run again. `how`: of the transaction, e.g. "REPEATABLE READ READ ONLY". */
   transaction<T>(body: (session: Session) => Promise<T>, how = ""): Promise<T> {
-    return this.#patiently(async () => {
-      const client = await this.#pool.connect();
-      const broken = () => {}; // the query under way tells of it
-      client.on("error", broken);
-      let failed = true;
-      try {
-        await client.query(how === "" ? "BEGIN" : `BEGIN ISOLATION LEVEL ${how}`);
-        const answer = await body({
-          client,
-          rows: async (sql, ...values) => (await client.query(sql, [...values])).rows,
-        });
-        await client.query("COMMIT");
-        failed = false;
-        return answer;
-      } finally {
-        client.off("error", broken);
-        client.release(failed); // what is left of the transaction ends with its connection
-      }
-    });
+    const begin = how === "" ? "BEGIN" : `BEGIN ISOLATION LEVEL ${how}`;
+    const within = (client: pg.ClientBase) =>
+      body({ client, rows: async (sql, ...values) => (await client.query(sql, [...values])).rows });
+    return this.#patiently(() => inTransaction(this.#pool, within, begin));
   }
 
   /** A connection of its own, for locks that are held as long as it lives. */
@@ -178,27 +162,12 @@ function parsed(text: string): {
       hint: "Write it as  postgres://user@host:5432/database",
     }); // its own error would show a password
   }
-  const password = passwordFor(url);
-  if (password !== undefined) url.searchParams.set("password", password);
-  const settings = Object.entries({ ...SETTINGS, ...OURS }).map(([name, value]) => `-c ${name}=${value}`);
-  const options = [url.searchParams.get("options"), ...settings].filter(Boolean).join(" ");
-  url.searchParams.delete("options");
   const ssl: Record<string, string> = {};
   for (const [name, variable] of SSL) {
     const value = url.searchParams.get(name);
     if (value !== null) ssl[variable] = value;
   }
-  return {
-    config: {
-      connectionString: url.href,
-      options,
-      application_name: "alamode",
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: CONNECT_TIMEOUT_MS,
-    },
-    ssl,
-  };
+  return { config: connectionConfig(url, { ...SETTINGS, ...OURS }), ssl };
 }
 
 const SSL = [
