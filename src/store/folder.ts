@@ -167,16 +167,12 @@ class FolderStore implements Store {
     return seal(path, options, signal);
   }
 
-  async sealInPlace(
+  sealInPlace(
     path: string,
     digests: (files: readonly string[]) => readonly string[],
     signal?: AbortSignal,
   ): Promise<SealedTree> {
-    try {
-      return await sealInPlace(path, digests, signal);
-    } catch (error) {
-      throw systemError(error, "looking at what is read in place");
-    }
+    return sealInPlace(path, digests, signal);
   }
 
   async commit(

@@ -4,6 +4,7 @@
 import { lstatSync, readlinkSync, realpathSync, symlinkSync, unlinkSync } from "node:fs";
 import { hashEntries, summed } from "./hash.ts";
 import { StampWriter } from "./stamps.ts";
+import { systemError } from "./system-error.ts";
 import { Turn } from "./turn.ts";
 import type { HashedTree, SealedTree, TreeEntry } from "./types.ts";
 import { badOutput, type Listed, placeOf, walk } from "./walk.ts";
@@ -17,11 +18,26 @@ export function inPlaceTarget(place: string): string | undefined {
   return lstatSync(place, { throwIfNoEntry: false })?.isSymbolicLink() ? readlinkSync(place) : undefined;
 }
 
-/** The tree at `path`, with digests (64 hex) that are known by other means than by reading all. Changes nothing. */
+/**
+ * The tree at `path`, with digests (64 hex) that are known by other means than by reading all. Changes nothing. As
+ * `Store.sealInPlace` says, for every kind of store.
+ */
 export async function sealInPlace(
   path: string,
   digests: (files: readonly string[]) => readonly string[],
   signal?: AbortSignal,
+): Promise<SealedTree> {
+  try {
+    return await treeInPlace(path, digests, signal);
+  } catch (error) {
+    throw systemError(error, "looking at what is read in place");
+  }
+}
+
+async function treeInPlace(
+  path: string,
+  digests: (files: readonly string[]) => readonly string[],
+  signal: AbortSignal | undefined,
 ): Promise<SealedTree> {
   const top = realpathSync.native(path);
   const listed = await listInPlace(top, new Turn(signal));
