@@ -1,4 +1,4 @@
-// Promise 4, before a step reads: what was decided on earlier in the run may have become stale since.
+// Promise 4, before earlier successes are looked for: what was decided on earlier in the run may have become stale since.
 import type { OutputId } from "../plan/types.ts";
 import type { RecordDb, Success } from "../record/types.ts";
 

@@ -13,7 +13,6 @@ import type { TaskFailure } from "./events.ts";
 import { engineFailure } from "./failure.ts";
 import { CappedLog, lastLines } from "./log.ts";
 import { LostInput, prepareMaking } from "./making.ts";
-import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import { SHORTEST_BYTES } from "./secrets/forms.ts";
 import { NO_SECRETS, type StepSecrets } from "./secrets/secrets.ts";
@@ -29,8 +28,6 @@ const KEPT_SCRATCH = 3;
 
 /** Takes one step. Troubles of the engine's own surroundings (full disk, no descriptors) are failures too. */
 export async function takeStep(context: StepContext, request: StepRequest): Promise<StepOutcome> {
-  const outdated = await outdatedOf(context.record, Object.values(request.inputs));
-  if (outdated.size > 0) return { kind: "input-lost", outputs: [...outdated] };
   const path = request.runnable.env["PATH"] ?? request.passed["PATH"] ?? context.path;
   const resolvedKey =
     request.expansion?.resolvedKey ?? resolvedKeyOf(request.planTask, digestsOf(request.inputs));
@@ -45,10 +42,13 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
     isolation: request.demanded,
     path,
     resolvedKey,
+    inputs: Object.values(request.inputs),
     force: request.force,
     ...(request.waitedFor === undefined ? {} : { waitedFor: request.waitedFor }),
   });
   switch (claim.kind) {
+    case "outdated": // promise 4: what was decided on earlier in the run may have become stale since
+      return { kind: "input-lost", outputs: claim.outputs };
     case "done":
       return { kind: "reused", success: claim.success };
     case "same":

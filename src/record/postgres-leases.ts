@@ -1,6 +1,7 @@
 // Leases in a shared record: what the functions `claim` and `commit_successes` answer, as the values of types.ts.
 import { randomBytes } from "node:crypto";
 import { encode } from "../bencode/encode.ts";
+import type { OutputId } from "../plan/types.ts";
 import type { TreeDigest } from "../store/types.ts";
 import { leaseLost, ofNoRun } from "./errors.ts";
 import { Gathered } from "./gathered.ts";
@@ -61,7 +62,8 @@ export function leaseCalls(db: PostgresConnection, now: () => Millis): LeaseCall
 }
 
 interface ClaimRow {
-  readonly kind: Claim["kind"] | "no run";
+  readonly outdated: readonly Uint8Array[] | null;
+  readonly kind: Exclude<Claim["kind"], "outdated"> | "no run";
   readonly id: number | null;
   readonly token: string;
   readonly started_at: number;
@@ -74,11 +76,24 @@ interface ClaimRow {
   readonly slot: string;
 }
 
+/** Where an input is outdated nothing is claimed: of what is limited to no rows the server calls nothing. */
+const CLAIM = `
+  SELECT o.outdated, c.* FROM (
+    SELECT array_agg(asked.output) AS outdated FROM unnest(?::bytea[], ?::bytea[]) AS asked (output, digest)
+    WHERE NOT EXISTS (
+      SELECT 1 FROM outputs i JOIN standing n ON n.output_id = i.id JOIN successes s ON s.id = n.success_id JOIN trees t ON t.id = s.tree_id
+      WHERE i.output = asked.output AND t.digest = asked.digest AND s.state = 'current' AND s.stale = 0)
+  ) AS o LEFT JOIN LATERAL (
+    SELECT * FROM claim(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) LIMIT CASE WHEN o.outdated IS NULL THEN 1 ELSE 0 END
+  ) AS c ON true`;
+
 async function claim(db: PostgresConnection, startedAt: Millis, request: ClaimRequest): Promise<Claim> {
   const { run, n } = splitExecution(request.execution);
   const awaited = request.waitedFor === undefined ? undefined : splitExecution(request.waitedFor);
   const row = (await db.row<ClaimRow>(
-    "SELECT * FROM claim(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    CLAIM,
+    request.inputs.map(({ output }) => bytesOf(output)),
+    request.inputs.map(({ treeDigest }) => bytesOf(treeDigest)),
     bytesOf(request.output),
     bytesOf(request.resolvedKey),
     run === request.run ? run : "",
@@ -95,6 +110,9 @@ async function claim(db: PostgresConnection, startedAt: Millis, request: ClaimRe
     randomBytes(16).toString("hex"),
     startedAt,
   ))!;
+  if (row.outdated !== null) {
+    return { kind: "outdated", outputs: row.outdated.map((output) => hex(output) as OutputId) };
+  }
   switch (row.kind) {
     case "claimed":
       return {

@@ -1,6 +1,7 @@
 // Leases in the embedded record: who makes an output now, taking over from the dead, and executions that fail.
 import { randomBytes } from "node:crypto";
 import { encode } from "../bencode/encode.ts";
+import type { OutputId } from "../plan/types.ts";
 import { ofNoRun } from "./errors.ts";
 import { NOT_THE_TASKS } from "./failure-kinds.ts";
 import { isolationSuffices } from "./isolation.ts";
@@ -28,6 +29,8 @@ function nextToken(): string {
   return `${TOKENS}${(++tokens).toString(16).padStart(8, "0")}`;
 }
 
+const STILL_CURRENT = "SELECT 1 FROM successes WHERE id = ? AND state = 'current' AND stale = 0";
+
 type LeaseCalls = Pick<RecordDb, "claim" | "fail">;
 
 export function leaseCalls(db: SqliteConnection, now: () => Millis): LeaseCalls {
@@ -35,11 +38,15 @@ export function leaseCalls(db: SqliteConnection, now: () => Millis): LeaseCalls 
     async claim(request) {
       if (request.waitedFor !== undefined) {
         // Those who wait ask often, and most often nothing has changed: that needs no turn at writing.
-        const answer = await db.read(() => answerWithoutLease(db, request));
+        const answer = await db.read(() => outdatedInputs(db, request) ?? answerWithoutLease(db, request));
         if (answer !== undefined) return answer;
       }
       return db.write(
-        () => answerWithoutLease(db, request) ?? madeSince(db, request) ?? takeLease(db, now(), request),
+        () =>
+          outdatedInputs(db, request) ??
+          answerWithoutLease(db, request) ??
+          madeSince(db, request) ??
+          takeLease(db, now(), request),
       );
     },
     fail: (token, execution, failure, end) => db.write(() => fail(db, token, execution, failure, end)),
@@ -51,6 +58,17 @@ export function executionRow(db: SqliteConnection, execution: ExecutionId): numb
   const { run, n } = splitExecution(execution);
   const sql = "SELECT e.id FROM executions e JOIN runs r ON r.id = e.run_id WHERE r.run = ? AND e.n = ?";
   return db.get<{ id: number }>(sql, run, n)?.id;
+}
+
+/** Most often each still is what it was; a look at its row tells that. Else another with the same bytes may stand in its place. */
+function outdatedInputs(db: SqliteConnection, { inputs }: ClaimRequest): Claim | undefined {
+  const outputs: OutputId[] = [];
+  for (const { id, output, treeDigest } of inputs) {
+    if (db.get(STILL_CURRENT, id) !== undefined) continue;
+    const now = currentSuccess(db, output);
+    if (now === undefined || now.stale || now.treeDigest !== treeDigest) outputs.push(output);
+  }
+  return outputs.length === 0 ? undefined : { kind: "outdated", outputs };
 }
 
 /** The answer, if it is another than that the lease is to be had. */

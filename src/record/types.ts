@@ -200,6 +200,8 @@ export interface ClaimRequest {
   readonly path: string;
   /** As in CommitRequest. Whoever makes what has the same key is waited for, whatever the output is called. */
   readonly resolvedKey: string;
+  /** What is to be read, as this record told of it. */
+  readonly inputs: readonly Pick<Success, "id" | "output" | "treeDigest">[];
   /** The execution waited for since an earlier answer `held`. If it ended in a failure of the task's, that is the answer. */
   readonly waitedFor?: ExecutionId;
   /** Run even though there is a current success. */
@@ -207,6 +209,8 @@ export interface ClaimRequest {
 }
 
 export type Claim =
+  /** Asked first: inputs that are no longer what stands for their outputs. They are stale, have other bytes, or none that are known of. */
+  | { readonly kind: "outdated"; readonly outputs: readonly OutputId[] }
   /** The lease is ours. `after` is a holder that died with it: what is left of it is to be ended first. */
   | { readonly kind: "claimed"; readonly token: string; readonly startedAt: Millis; readonly after?: Holder }
   /** Somebody made it meanwhile. */
@@ -305,7 +309,7 @@ export interface RecordDb extends AdoptionCalls {
   /** The stamps noted with a success. */
   stamps(success: number): Promise<Uint8Array>;
 
-  /** One statement's worth of: is it done, is it held, else take it and note the execution. */
+  /** One statement's worth of: may its inputs be read, is it done, is it held, else take it and note the execution. */
   claim(request: ClaimRequest): Promise<Claim>;
   /** Writes the success and ends the lease and the execution. Throws `lease-lost` unless the token still holds it. Idempotent by execution. */
   commit(request: CommitRequest): Promise<Committed>;

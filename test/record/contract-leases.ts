@@ -119,4 +119,28 @@ export function leaseContract(inRecord: InRecord): void {
       assert.equal((await maker.claim("a", { waitedFor: claim.request.execution })).kind, "done");
     },
   );
+
+  inRecord("nothing is claimed whose inputs are no longer what stands", async (record) => {
+    const wide = planOf({ a: [], x: ["a"], b: ["a", "x"] });
+    const maker = await Maker.start(record, wide);
+    const a = (await maker.make("a", "1")).success;
+    const x = (await maker.make("x", "1")).success;
+    const inputs = [a, x];
+    const told = async () => {
+      const claim = await maker.claim("b", { inputs });
+      return claim.kind === "outdated" ? claim.outputs : claim.kind;
+    };
+    await record.mark(a.id, "lost");
+    assert.deepEqual(await told(), [a.output], "lost");
+    await maker.make("a", "1");
+    const claimed = await maker.take("b", { inputs });
+    await maker.fail(claimed, EXIT_1);
+    await record.mark((await record.history(a.output))[0]!.id, "damaged");
+    await maker.make("a", "2");
+    assert.deepEqual(await told(), [a.output, x.output], "other bytes, and what was made of those before");
+    const ran = (await record.executionsOf(maker.run.id)).filter(({ task }) => task === "b");
+    assert.equal(ran.length, 1, "no execution is noted of what was not claimed");
+    const waited = await maker.claim("b", { inputs, waitedFor: claimed.request.execution });
+    assert.equal(waited.kind, "outdated", "whatever came of what was waited for");
+  });
 }

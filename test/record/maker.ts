@@ -109,6 +109,7 @@ export class Maker {
       isolation: "none",
       path: "/bin",
       resolvedKey: digestOf({ claimed: this.output(task) }),
+      inputs: [],
       ...more,
     };
   }
