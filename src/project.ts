@@ -118,18 +118,39 @@ export function openStore(places: Places): Promise<Store> {
 export async function openStores(places: Places, { stores = {} }: Settings = {}): Promise<Stores> {
   const { project, store } = places;
   const own = join(project, ".alamode");
-  const named = new Map(
-    Object.entries(stores).map(([name, at]) => [name, isUrl(at) ? at : resolve(project, at)]),
-  );
+  const named = namedStores(project, stores);
   if (store !== own && existsSync(join(own, "id")) && !named.has(own)) named.set(own, own);
   return new Stores(await openStore(places), {
     names: [...named.keys()],
     async open(name) {
-      const at = named.get(name) ?? (isUrl(name) || isAbsolute(name) ? name : undefined);
+      const at = storeAt(name, named);
       if (at === undefined) throw unknownStore(name, Object.keys(stores));
       return openAt(at, places);
     },
   });
+}
+
+function namedStores(project: string, stores: NonNullable<Settings["stores"]>): Map<string, string> {
+  return new Map(Object.entries(stores).map(([name, at]) => [name, isUrl(at) ? at : resolve(project, at)]));
+}
+
+/** Absolute path or URL of a store that is named so; undefined where nothing is. */
+function storeAt(name: string, named: ReadonlyMap<string, string>): string | undefined {
+  return named.get(name) ?? (isUrl(name) || isAbsolute(name) ? name : undefined);
+}
+
+/**
+ * The store of files, as it may be shown, that a task's output goes to by what is said now; undefined where it goes to a database, or
+ * where nothing says where to. Opens nothing. `name`: what the task's option says.
+ */
+export function storeOfFiles(
+  name: string | undefined,
+  { project, store }: Pick<Places, "project" | "store">,
+  { stores = {} }: Settings = {},
+): string | undefined {
+  const at = name === undefined ? store : storeAt(name, namedStores(project, stores));
+  const isUsual = name === undefined && store === join(project, ".alamode");
+  return at === undefined || isUsual || isPostgresUrl(at) ? undefined : shownPlace(at);
 }
 
 function unknownStore(name: string, known: readonly string[]): AlamodeError {

@@ -26,6 +26,7 @@ import type { PlanSandboxes } from "./sandbox/sandboxes.ts";
 import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
 import type { RunQueue } from "./shared-queue.ts";
 import { keepSources } from "./sources.ts";
+import { refuseSqlForFiles } from "./sql-destination.ts";
 import { gpuEnv } from "./start-queue.ts";
 import { takeStep } from "./step.ts";
 import { digestsOf, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
@@ -107,9 +108,8 @@ class Level {
       onEnd: (execution, ended) => context.record.onEnd(execution, ended),
       onState: (node, state, details) => this.#tell(node, state, details),
     });
-    for (const [node, state] of states) {
+    for (const [node, state] of states)
       if (state === "notStarted") this.#shared.counts.notStarted += graph.names(node).length;
-    }
     return states;
   }
 
@@ -221,6 +221,7 @@ class Level {
       const decision = await decideNow(plan, graph, [goal], source, { inputsOnly: true });
       const innerWork = new Work(plan, graph, this.#shared, `${name}/`);
       innerWork.add(decision);
+      await refuseSqlForFiles(innerWork.parsed(), stores);
       await readyFor(shutIn, innerWork.parsed(), source.demands);
       await keepSources(innerWork.runnables(), stores.main);
       const { tasks } = closure(graph, [goal]);
@@ -279,6 +280,7 @@ class Level {
     const more = await decideNow(plan, graph, [node], source, { inputsOnly: true });
     work.add(more);
     const added = [...more.due.keys()].map((due) => work.of(due));
+    await refuseSqlForFiles(added, source.stores);
     await readyFor(shutIn, added, source.demands);
     for (const same of more.same) {
       const success = more.done.get(same)!;

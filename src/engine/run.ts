@@ -31,6 +31,7 @@ import { secretMissing } from "./secrets/references.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import type { SharedQueue } from "./shared-queue.ts";
 import { keepSources, sourceReader } from "./sources.ts";
+import { refuseSqlForFiles } from "./sql-destination.ts";
 import { Work } from "./work.ts";
 
 export interface RunOptions {
@@ -144,6 +145,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   work.add(decision);
   // A store that cannot be opened is told of before anything runs.
   for (const node of decision.due.keys()) await stores.named(work.of(node).options.store);
+  await refuseSqlForFiles(work.parsed(), stores);
   const missing = work.missingSecrets();
   if (missing.length > 0) throw secretMissing(missing);
   await readyFor(shutIn, work.parsed(), demands);

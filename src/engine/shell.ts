@@ -23,6 +23,7 @@ import type { Wrapped } from "./sandbox/types.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
+import { sqlForFiles } from "./sql-destination.ts";
 import { stageStep, topOf } from "./staging.ts";
 
 export interface Shell {
@@ -69,7 +70,9 @@ export async function openShell(given: Plan, task: string, options: ShellOptions
     });
   }
   const configured = new ConfiguredOptions(options.options);
-  const { pass, secrets, store } = configured.of(plan, task);
+  const { pass, secrets, store: named } = configured.of(plan, task);
+  const store = await stores.named(named);
+  if (runnable.sql !== undefined && !store.performsSql) throw sqlForFiles(task, store.url);
   const { env: secretEnv } = await new Secrets(callerEnv).of(secrets);
   const handed = { ...passed(pass, callerEnv), ...secretEnv };
   await keepSources([runnable], stores.main);
@@ -91,7 +94,7 @@ export async function openShell(given: Plan, task: string, options: ShellOptions
   try {
     await clearSlot(slot);
     const request = { name: `shell-${id}`, output: planTask.output, top: topOf(slot) };
-    making = await prepareMaking(await stores.named(store), successes, { record, stores }, request);
+    making = await prepareMaking(store, successes, { record, stores }, request);
     const path = runnable.env["PATH"] ?? handed["PATH"] ?? options.path ?? DEFAULT_PATH;
     const view = sandbox.view(slot);
     const staged = await stageStep({

@@ -2,8 +2,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, extname, join } from "node:path";
-import { AlamodeError } from "../errors.ts";
-import type { Making } from "../store/types.ts";
 
 /** Where the text lies in the working directory. */
 export const SQL_FOLDER = ".sql";
@@ -23,13 +21,7 @@ export function sqlReads(): string[] {
   return [process.execPath, LIBRARY, join(LIBRARY, "../package.json"), packages];
 }
 
-/** Throws `bad-task` where there is no database for it. */
-export function stageSql(sql: string, making: Making, cwd: string): void {
-  if (making.output === undefined) {
-    throw new AlamodeError("bad-task", "it is SQL, and its output goes to a store of files", {
-      hint: "Send it to a database:  options: { store: 'postgres://user@host/database' }",
-    });
-  }
+export function stageSql(sql: string, cwd: string): void {
   mkdirSync(join(cwd, SQL_FOLDER), { mode: 0o755 });
   writeFileSync(join(cwd, FILE), sql);
 }

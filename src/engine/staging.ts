@@ -68,7 +68,7 @@ export async function stageStep({
     const names = new Map(Object.keys(inputs).map((name) => [name, inputFileName(name)]));
     await stageModule(store, runnable.module, names, cwd);
   }
-  if (runnable.sql !== undefined) stageSql(runnable.sql, making, cwd);
+  if (runnable.sql !== undefined) stageSql(runnable.sql, cwd);
   const brought = environmentsAmong(inputs, inputFileName);
   const links = placeLinks(brought, cwd);
   let output = top;

@@ -19,6 +19,7 @@ import { ConfiguredOptions } from "./options.ts";
 import { readyFor } from "./sandbox/open.ts";
 import { Sandboxes } from "./sandbox/sandboxes.ts";
 import { sourceReader } from "./sources.ts";
+import { refuseSqlForFiles } from "./sql-destination.ts";
 import { Work } from "./work.ts";
 
 export type Reason =
@@ -104,6 +105,7 @@ export async function status(given: Plan, options: StatusOptions): Promise<Statu
   const machine = new Machine(options);
   const work = new Work(plan, graph, { callerEnv: process.env, configured, machine }); // a run would refuse what is wrong with it
   work.add(decision);
+  await refuseSqlForFiles(work.parsed(), stores);
   await readyFor(shutIn, work.parsed(), demands);
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);

@@ -7,7 +7,7 @@ import type { Execution, Failure, Isolation, RecordDb, Success } from "../record
 import { removeTree } from "../store/remove.ts";
 import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
-import type { SealedTree } from "../store/types.ts";
+import type { SealedTree, Store } from "../store/types.ts";
 import { placeOf } from "../store/walk.ts";
 import { type Command, judgeCommand, performCommand } from "./command.ts";
 import type { TaskFailure } from "./events.ts";
@@ -21,9 +21,10 @@ import type { Limits } from "./options.ts";
 import type { Runnable } from "./runnable.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import { needlesFor, refuseSecrets } from "./secrets/in-output.ts";
-import type { StepSecrets } from "./secrets/secrets.ts";
+import type { Secrets, StepSecrets } from "./secrets/secrets.ts";
 import { clearSlot } from "./slot.ts";
 import { keepSources } from "./sources.ts";
+import { sqlForFiles } from "./sql-destination.ts";
 import { stageStep, topOf } from "./staging.ts";
 import { type Difference, firstDifference, treeDifferences } from "./verify-compare.ts";
 import type { Differences } from "./verify-events.ts";
@@ -45,6 +46,8 @@ export interface AgainContext {
   readonly checks: InputChecks;
   /** How to shut a task in that was made in this isolation. Throws `unknown-sandbox`, `sandbox-unavailable`. */
   sandboxFor(planTask: PlanTask, isolation: Isolation): Promise<{ sandbox: Sandbox; isolation: Isolation }>;
+  /** Told of what steps get to know, so that nobody else does. */
+  readonly secrets: Secrets;
   readonly stop: AbortSignal;
   readonly kill: AbortSignal;
   /** Logs that are growing: whoever trims them looks here. */
@@ -52,6 +55,7 @@ export interface AgainContext {
 }
 
 export interface AgainRequest {
+  readonly task: string;
   readonly planTask: PlanTask;
   readonly runnable: Runnable;
   readonly limits: Limits;
@@ -59,6 +63,8 @@ export interface AgainRequest {
   readonly passed: Readonly<Record<string, string>>;
   readonly secrets: StepSecrets;
   readonly success: Success;
+  /** Name or URL of the store that a run would send its output to; undefined for the main one. */
+  readonly store: string | undefined;
   /** Distinct among the steps of this verification. */
   readonly step: string;
   /** Absolute folder. */
@@ -79,6 +85,7 @@ export type Again =
 
 /** Codes of errors that say that a step cannot even be staged as it was. */
 const CANNOT_BE_STAGED = new Set([
+  "bad-task",
   "image-missing",
   "no-image",
   "output-missing",
@@ -133,15 +140,16 @@ class Attempt {
 
   async perform(): Promise<Again> {
     const { stores, id, stop, kill } = this.#context;
-    const { step, slot, planTask, runnable, limits, passed, secrets, success } = this.#request;
+    const { step, slot, planTask, runnable, limits, passed, success } = this.#request;
     const { sandbox, isolation } = await this.#context.sandboxFor(planTask, this.#execution.isolation);
     await sandbox.ready({ isolation, image: runnable.image });
     await clearSlot(slot);
     await removeTree(this.#log.path);
     await keepSources([runnable], stores.main);
     const making = { name: `${id}-${step}`, output: success.output, top: topOf(slot) };
-    const store = await stores.of(success);
+    const store = await this.#makingStore();
     await using prepared = await prepareMaking(store, this.#inputs, this.#context, making, stop);
+    const secrets = this.#context.secrets.besides(this.#request.secrets, prepared);
     const inputs = Object.values(prepared.inputs);
     // The PATH is the one of the time: another one could find other programs.
     const { path } = this.#execution;
@@ -179,6 +187,17 @@ class Attempt {
     const hint = this.#hint(sealed, isolation);
     const differences = await this.#differences(sealed, prepared.output === undefined);
     return { kind: "differs", sealed, differences, durationMs, ...(hint === undefined ? {} : { hint }) };
+  }
+
+  /** The one that it lies in; of SQL that was copied to a store of files, the one that a run would use. */
+  async #makingStore(): Promise<Store> {
+    const { stores } = this.#context;
+    const { runnable, success, store, task } = this.#request;
+    const own = await stores.of(success);
+    if (runnable.sql === undefined || own.performsSql) return own;
+    const named = await stores.named(store);
+    if (named.performsSql) return named;
+    throw sqlForFiles(task, named.url);
   }
 
   failed(failure: Failure): Again {

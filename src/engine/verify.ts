@@ -123,6 +123,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
         stop,
         kill: options.kill ?? new AbortController().signal,
         logs,
+        secrets,
       };
       let steps = 0;
       const attempts = new Map<Chosen, number>();
@@ -194,12 +195,14 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
       const limits = limitsOf(taskOptions, attempt, machine.memoryBytes);
       const fetched = await secrets.of(taskOptions.secrets);
       const request = {
+        task,
         planTask,
         runnable,
         limits,
         passed: handed,
         secrets: fetched,
         success,
+        store: taskOptions.store,
         step,
         slot: grant.slot,
       };

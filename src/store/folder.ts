@@ -125,6 +125,7 @@ class FolderStore implements Store {
   readonly url: string;
   readonly id: string;
   readonly durable = false;
+  readonly performsSql = false;
   readonly scratchDir: string;
   readonly logDir: string;
   readonly #root: string;

@@ -69,6 +69,7 @@ class PostgresStore implements Store {
   readonly url: string;
   readonly id: string;
   readonly durable = true;
+  readonly performsSql = true;
   readonly scratchDir: string;
   readonly logDir: string;
   readonly #server: PostgresServer;

@@ -98,6 +98,7 @@ class S3Store implements Store {
   readonly url: string;
   readonly id: string;
   readonly durable = true;
+  readonly performsSql = false;
   readonly scratchDir: string;
   readonly logDir: string;
   readonly #objects: S3Objects;

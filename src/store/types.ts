@@ -136,6 +136,8 @@ export interface Store {
    * it is used if that never came.
    */
   readonly durable: boolean;
+  /** Whether its outputs may be tables, which statements make where they lie. */
+  readonly performsSql: boolean;
   /**
    * The record whose successes lie here, by id and URL, and whose runs alone may move aside what no success of theirs names.
    * Undefined for a new store.

@@ -1,8 +1,9 @@
 // Pipelines whose outputs are tables of a real PostgreSQL server, through the CLI: SQL tasks and psql, views, stores of two kinds in one
 // plan, errors, secrets, and a kill in the middle.
 import assert from "node:assert/strict";
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import pg from "pg";
 import { openSandbox } from "../../src/engine/sandbox/open.ts";
@@ -142,18 +143,52 @@ test("a failing statement is pointed at, and what is no SQL task is told before 
   const both = await here.alamode(["run"]);
   assert.equal(both.code, 2);
   assert.match(both.stderr, /command: and spec.sql cannot both be there/);
-  here.write("pipeline.ts", pipeline('dag.task("a", { sql: "SELECT 1" });'));
-  const files = await here.alamode(["run"]);
-  assert.match(files.stdout + files.stderr, /its output goes to a store of files/);
+});
+
+test("SQL that goes to a store of files is refused before anything runs", { skip }, async (t) => {
+  const db = database();
+  const here = orders(db, t);
+  here.write(
+    "pipeline.ts",
+    pipeline(`const first = dag.task("first", { command: "echo 1 > $OUTPUT" });
+dag.task("sql", { sql: "CREATE TABLE t (x int)" }).after({ first });`),
+  );
+  const said =
+    /task "sql" cannot be run: it is SQL \(spec\.sql\), and its output goes to a store of files, \//;
+  for (const args of [["run"], ["status"], ["run", "sql"], ["plan", "--store", "files"]]) {
+    const { code, stderr } = await here.alamode(args);
+    assert.equal(code, 2, args.join(" "));
+    assert.match(stderr, said);
+    assert.match(stderr, /options: \{ store: 'postgres:/);
+  }
+  assert.equal((await here.alamode(["path", "first"])).code, 1); // nothing ran
+  await here.done(["plan"]); // which says nothing of where it will be run
+  const settings = `{ stores: { db: ${JSON.stringify(db.url)}, files: "files" }, options: { sql: { store: NAME } } };\n`;
+  here.write("alamode.config.ts", `export default ${settings.replace("NAME", '"files"')}`);
+  for (const args of [["plan"], ["run"]]) assert.match((await here.alamode(args)).stderr, said);
+  here.write("alamode.config.ts", `export default ${settings.replace("NAME", '"db"')}`);
+  for (const args of [["plan"], ["status"], ["run"]]) await here.done(args);
 });
 
 test("a step's password is in its environment, and nowhere else", { skip }, async (t) => {
   const db = database();
-  const more = `dag.task("db/tells", { command: "echo password=$PGPASSWORD; psql -Xqc 'CREATE TABLE t AS SELECT 1 AS x'" });
+  const failing = join(mkdtempSync(join(tmpdir(), "alamode-verify-")), "failing");
+  t.after(() => rmSync(dirname(failing), { recursive: true }));
+  const more = `dag.task("db/tells", { command: "echo password=$PGPASSWORD; psql -Xqc 'CREATE TABLE t AS SELECT 1 AS x'; test ! -e ${failing}" });
 dag.task("db/keeps", { command: "psql -Xqc \\"CREATE TABLE t AS SELECT '$PGPASSWORD' AS x\\"" });`;
   const here = orders(db, t, { more });
   await here.done(["run", "db/tells"]);
   assert.match(await here.done(["log", "db/tells"]), /^password=\*+$/m);
+  writeFileSync(failing, "");
+  for (const args of [
+    ["verify", "db/tells"],
+    ["verify", "--json", "db/tells"],
+  ]) {
+    const { code, stdout, stderr } = await here.alamode(args);
+    assert.equal(code, 1);
+    assert.match(stdout + stderr, /password=\*+/);
+    assert.doesNotMatch(stdout + stderr, /password=[^*]/);
+  }
   const { code, stdout, stderr } = await here.alamode(["run", "db/keeps"]);
   assert.equal(code, 1);
   assert.match(stdout + stderr, /holds the secret PGPASSWORD/);

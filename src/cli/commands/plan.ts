@@ -4,12 +4,15 @@ import { jsonDocument } from "../../bencode/as-json.ts";
 import { pinImages } from "../../engine/images.ts";
 import { ConfiguredOptions } from "../../engine/options.ts";
 import { throwAll } from "../../engine/problems.ts";
+import { sqlForFiles } from "../../engine/sql-destination.ts";
+import type { AlamodeError } from "../../errors.ts";
 import { bencodePlan } from "../../plan/encode.ts";
 import { keepModule, modulesIn } from "../../plan/module-keep.ts";
 import { pp } from "../../plan/pp.ts";
 import { writeWhole } from "../../plan/save.ts";
 import { sourcesOf } from "../../plan/sources.ts";
-import { openStore } from "../../project.ts";
+import type { Plan } from "../../plan/types.ts";
+import { openStore, storeOfFiles } from "../../project.ts";
 import { type CommonOptions, contextOf } from "../context.ts";
 import { EXIT } from "../errors.ts";
 import { count, herePath } from "../format.ts";
@@ -20,12 +23,24 @@ export interface PlanFlags extends CommonOptions {
   readonly output?: string;
 }
 
+/** Tasks that are SQL, and go to a store of files: `filesOf` gives that store's name. */
+function sqlProblems({ tasks }: Plan, filesOf: (task: string) => string | undefined): AlamodeError[] {
+  return Object.keys(tasks).flatMap((task) => {
+    const files = tasks[task]!["sql"] === undefined ? undefined : filesOf(task);
+    return files === undefined ? [] : [sqlForFiles(task, files)];
+  });
+}
+
 export async function planCommand(options: PlanFlags): Promise<number> {
   const context = await contextOf(options);
   const { plan: described, warnings } = await loadPipeline(context);
   const { plan } = await pinImages(described);
   warn(warnings);
-  throwAll(new ConfiguredOptions(context.settings.options).problems(plan));
+  const configured = new ConfiguredOptions(context.settings.options);
+  throwAll(configured.problems(plan));
+  throwAll(
+    sqlProblems(plan, (task) => storeOfFiles(configured.of(plan, task).store, context, context.settings)),
+  );
   const { output } = options;
   if (output === undefined) {
     process.stdout.write(options.json ? `${jsonDocument(plan)}\n` : `${pp(plan).trimEnd()}\n`);
