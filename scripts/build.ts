@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, existsSync, globSync, mkdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { bundleStart } from "./bundle-start.ts";
 
 const root = dirname(import.meta.dirname);
 const dist = join(root, "dist");
@@ -18,6 +19,7 @@ const built = spawnSync(process.execPath, [tsc, "-p", "tsconfig.build.json", "--
 if (built.status === 0) {
   for (const name of globSync("**/*.{cjs,py}", { cwd: join(root, "src") }))
     copyFileSync(join(root, "src", name), join(made, name)); // programs of tasks: hashed, so not a byte may change
+  await bundleStart(made);
   chmodSync(join(made, "cli/main.js"), 0o755);
   if (existsSync(dist)) renameSync(dist, old);
   renameSync(made, dist);

@@ -30,6 +30,14 @@ export class AlamodeError extends Error {
   }
 }
 
+/** Whether it is such an error; also of another copy of this package, which a project may have installed. */
+export function isAlamodeError(error: unknown): error is AlamodeError {
+  return (
+    error instanceof AlamodeError ||
+    (error instanceof Error && error.name === "AlamodeError" && "facts" in error)
+  );
+}
+
 /** The errno name (`ENOENT`, `ENOSPC`…) of a system error, or undefined for anything else. */
 export function errnoOf(error: unknown): string | undefined {
   if (!(error instanceof Error)) return undefined;

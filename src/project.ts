@@ -111,21 +111,30 @@ export function openStore(places: Places): Promise<Store> {
   return openAt(places.store, places);
 }
 
+/** `look`: nothing will be put there. */
+interface Opening {
+  readonly look?: boolean;
+}
+
 /**
  * Opens the main store, by which the others are had: those that the settings name, and what was made in the project's own folder
  * before another was chosen.
  */
-export async function openStores(places: Places, { stores = {} }: Settings = {}): Promise<Stores> {
+export async function openStores(
+  places: Places,
+  { stores = {} }: Settings = {},
+  opening: Opening = {},
+): Promise<Stores> {
   const { project, store } = places;
   const own = join(project, ".alamode");
   const named = namedStores(project, stores);
   if (store !== own && existsSync(join(own, "id")) && !named.has(own)) named.set(own, own);
-  return new Stores(await openStore(places), {
+  return new Stores(await openAt(places.store, places, opening), {
     names: [...named.keys()],
     async open(name) {
       const at = storeAt(name, named);
       if (at === undefined) throw unknownStore(name, Object.keys(stores));
-      return openAt(at, places);
+      return openAt(at, places, opening);
     },
   });
 }
@@ -164,10 +173,14 @@ function unknownStore(name: string, known: readonly string[]): AlamodeError {
 }
 
 /** `local`: what a store that is no folder has on this machine. Throws `bad-store` for a URL of no kind known here. */
-async function openAt(store: string, { storeDir: dir, cache }: Local): Promise<Store> {
+async function openAt(
+  store: string,
+  { storeDir: dir, cache }: Local,
+  { look = false }: Opening = {},
+): Promise<Store> {
   if (!isUrl(store)) {
     const { openFolderStore } = await import("./store/folder.ts");
-    return openFolderStore(store);
+    return openFolderStore(store, { look });
   }
   if (store.startsWith("s3://")) {
     const { openS3Store } = await import("./store/s3.ts");

@@ -1,10 +1,10 @@
 // A pipeline's module: its default export is a dag, a function that gives one, or a `pipeline(params, fn)`.
 import { dirname } from "node:path";
-import { AlamodeError } from "../errors.ts";
+import { AlamodeError, isAlamodeError } from "../errors.ts";
 import { isDag } from "../plan/dag.ts";
 import { type Described, type DescribeRequest, describe } from "../plan/describe.ts";
 import { setSourceBase } from "../plan/sources.ts";
-import { authorsError, isOurs, loadModule } from "./load-module.ts";
+import { authorsError, loadModule } from "./load-module.ts";
 import type { Careful, DescribedPlan, OpenPipeline } from "./load-pipeline.ts";
 
 /** What the request got wrong, rather than the author: told with the file's name alone. */
@@ -42,7 +42,7 @@ async function told<T>(work: () => Promise<T>, path: string, shown: string): Pro
   try {
     return await work();
   } catch (error) {
-    if (!isOurs(error) || !NOT_THE_AUTHORS.has(error.code)) throw authorsError(error, path);
+    if (!isAlamodeError(error) || !NOT_THE_AUTHORS.has(error.code)) throw authorsError(error, path);
     const { facts, hint } = error;
     throw new AlamodeError(error.code, `${shown}: ${error.message}`, {
       facts,
@@ -56,6 +56,6 @@ function planned({ dag, params }: Described, path: string): DescribedPlan {
   try {
     return { plan: dag.encode(), params };
   } catch (error) {
-    throw isOurs(error) ? authorsError(error, path) : error;
+    throw isAlamodeError(error) ? authorsError(error, path) : error;
   }
 }

@@ -1,7 +1,7 @@
 // How an error looks: what happened, where (facts, aligned), and the way out; and the exit code it ends with.
 import { styleText } from "node:util";
 import { jsonLine } from "../bencode/as-json.ts";
-import { AlamodeError, errnoOf } from "../errors.ts";
+import { AlamodeError, errnoOf, isAlamodeError } from "../errors.ts";
 import { systemError } from "../store/system-error.ts";
 import { indent, table } from "./format.ts";
 
@@ -60,7 +60,7 @@ export function tell(error: unknown, json: boolean): number {
 
 /** Errors of the system (a folder that may not be written, a full disk) are the caller's matter, not bugs. */
 function asOurs(error: unknown): AlamodeError | undefined {
-  if (error instanceof AlamodeError) return error;
+  if (isAlamodeError(error)) return error;
   const errno = errnoOf(error);
   if (errno === undefined || !(error instanceof Error)) return undefined;
   const told = systemError(error, "alamode");

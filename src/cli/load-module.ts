@@ -4,7 +4,7 @@ import { existsSync, rmSync, writeFileSync } from "node:fs";
 import { registerHooks } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { AlamodeError } from "../errors.ts";
+import { AlamodeError, isAlamodeError } from "../errors.ts";
 import { herePath } from "./format.ts";
 
 /** The folder of this program's own code: `src`, or `dist` when compiled. */
@@ -147,7 +147,7 @@ function syntaxError(error: unknown): AlamodeError | undefined {
 /** An error that the author's code threw, or met while loading, with where in that code. */
 export function authorsError(error: unknown, module: string): AlamodeError {
   const where = place(error, module);
-  if (isOurs(error)) {
+  if (isAlamodeError(error)) {
     const { facts, hint } = error;
     const details = hint === undefined ? { facts, cause: error } : { facts, hint, cause: error };
     return new AlamodeError(error.code, `${where}: ${error.message}`, details);
@@ -169,14 +169,6 @@ export function authorsError(error: unknown, module: string): AlamodeError {
 export function authorsOwn(error: unknown): unknown {
   const where = placeIn(error);
   return where === undefined ? error : authorsError(error, where);
-}
-
-/** Also of another copy of this package, which a project may have installed. */
-export function isOurs(error: unknown): error is AlamodeError {
-  return (
-    error instanceof AlamodeError ||
-    (error instanceof Error && error.name === "AlamodeError" && "facts" in error)
-  );
 }
 
 /** `pipeline.ts:12`, the innermost place in the author's own code; only the file where the error has none. */

@@ -1,33 +1,44 @@
-// The quick way through `alamode run` of a .dag file that ran before, and of which nothing is due.
+// The quick way through `alamode run` of a .dag file that ran before, and of which nothing is due. It loads neither what runs
+// things nor what declares the commands, which is most of the time that such a call takes.
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
 import { extname, relative, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { knownPlanName } from "../engine/known-plan.ts";
 import { runNothingDue } from "../engine/nothing-due.ts";
-import { recordExists } from "../project.ts";
-import type { RunFlags } from "./commands/run.ts";
-import { type Context, sandboxOf, withBoth } from "./context.ts";
+import { openRecord, openStores, recordExists } from "../project.ts";
+import { type Context, contextOf, refuseFolder, type SandboxOptions, sandboxOf } from "./context.ts";
 import { startTelling } from "./tell-run.ts";
 
-/** Flags that make no difference where nothing is due. With any other it takes a full run to know. */
-const INDIFFERENT = new Set(["file", "store", "record", "json", "logs", "jobs", "keepGoing", "sandbox"]);
+/** The options of `run` that make no difference where nothing is due. With any other, or a task, it takes a full run to know. */
+const INDIFFERENT = {
+  file: { type: "string", short: "f" },
+  store: { type: "string" },
+  record: { type: "string" },
+  sandbox: { type: "string" },
+  jobs: { type: "string", short: "j" },
+  "keep-going": { type: "boolean", short: "k" },
+  logs: { type: "boolean" },
+  json: { type: "boolean" },
+} as const;
 /** Options that a configuration may give, and that a run has something to do for though nothing is due. */
 const NEED_A_RUN = ["publish", "sandbox"];
 const CHUNK_BYTES = 1024 * 1024;
 
-/** True where the run was told and recorded; false where nothing was, and a full run has to look. */
-export async function toldNothingDue(context: Context, options: RunFlags): Promise<boolean> {
-  if (Object.keys(options).some((flag) => !INDIFFERENT.has(flag))) return false;
-  const { cwd, project, settings } = context;
-  if (Object.values(settings.options ?? {}).some((given) => NEED_A_RUN.some((option) => option in given)))
-    return false;
-  const file =
-    options.file === undefined
-      ? settings.pipeline && resolve(project, settings.pipeline)
-      : resolve(cwd, options.file);
-  if (!file || extname(file) !== ".dag" || !recordExists(context)) return false;
+/** `args` follow the word `run`. True where the run was told and recorded; false where nothing was, and a full run has to look. */
+export async function toldNothingDue(args: readonly string[]): Promise<boolean> {
+  const options = indifferent(args);
+  if (options === undefined) return false;
+  const context = await contextOf(options);
+  const file = planFileOf(context);
+  if (file === undefined || !recordExists(context)) return false;
   const digest = digestOfFile(file);
   if (digest === undefined) return false;
-  return withBoth(context, async ({ store, record }) => {
+  const store = await openStores(context, context.settings, { look: true });
+  try {
+    if ((await store.main.derived(knownPlanName(digest))) === undefined) return false;
+    refuseFolder(context.record, context.cwd);
+    const record = await openRecord(context.record);
     const telling = startTelling({
       json: options.json === true,
       logs: false,
@@ -38,14 +49,37 @@ export async function toldNothingDue(context: Context, options: RunFlags): Promi
       return await runNothingDue(digest, {
         store,
         record,
-        pipeline: relative(project, file),
+        pipeline: relative(context.project, file),
         onEvent: telling.event,
         ...sandboxOf(context, options),
       });
     } finally {
       telling.close();
+      await record.close();
     }
-  });
+  } finally {
+    await store.close();
+  }
+}
+
+/** Undefined where they say more than what makes no difference, or anything wrong, of which the full program tells. */
+export function indifferent(args: readonly string[]): SandboxOptions | undefined {
+  try {
+    const { values } = parseArgs({ args: [...args], options: INDIFFERENT });
+    return values.jobs === undefined || /^[1-9]\d{0,8}$/.test(values.jobs) ? values : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The plan file that the run would be of; undefined where it is of anything else, or has more to do than its tasks. */
+function planFileOf({ cwd, project, settings, options }: Context): string | undefined {
+  const given = Object.values(settings.options ?? {});
+  if (given.some((of) => NEED_A_RUN.some((option) => option in of))) return undefined;
+  const { pipeline } = settings;
+  const file =
+    options.file === undefined ? pipeline && resolve(project, pipeline) : resolve(cwd, options.file);
+  return file && extname(file) === ".dag" ? file : undefined;
 }
 
 /** sha256 of the file, which is a plan's digest if it is a plan file; undefined where it cannot be read. */

@@ -1,7 +1,6 @@
 // Declares the commands. Each one's code is loaded when it is called, so that --help and --version load next to nothing.
 import { type Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
 import { version } from "../version.ts";
-import { guardStdout } from "./stdout.ts";
 
 /** What a command's function is: it takes the arguments and options as parsed, and returns the exit code. */
 // biome-ignore lint/suspicious/noExplicitAny: Commander hands over what the declarations below say
@@ -265,6 +264,16 @@ command("complete", "what can follow on a command line", () =>
   .argument("[words...]", "the line's words, the last one as far as it is typed")
   .option("--line <text>", "the line, up to the cursor");
 
+/** Does what the arguments say. The exit code is in `process.exitCode`. */
+export async function perform(args: readonly string[]): Promise<void> {
+  try {
+    await program.parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    process.exitCode = error.exitCode === 0 ? 0 : 2;
+  }
+}
+
 /** Declares a command, of a group where one is named. `load` is called when it is used. */
 function command(name: string, summary: string, load: () => Promise<Action>, group = program): Command {
   return group
@@ -335,28 +344,4 @@ function percentage(text: string): number {
   if (digits === undefined || share <= 0 || share > 1)
     throw new InvalidArgumentError("It must be a percentage, such as 5%.");
   return share;
-}
-
-/** Does what the arguments say. The exit code is in `process.exitCode`. */
-export async function main(args: readonly string[]): Promise<void> {
-  guardStdout();
-  const json = args.includes("--json");
-  process.once("uncaughtException", (error) => void tellUncaught(error, json));
-  try {
-    await program.parseAsync(args.length === 0 ? ["--help"] : args, { from: "user" });
-  } catch (error) {
-    if (error instanceof CommanderError) {
-      process.exitCode = error.exitCode === 0 ? 0 : 2;
-      return;
-    }
-    const { tell } = await import("./errors.ts");
-    process.exitCode = tell(error, json);
-  }
-}
-
-/** What a pipeline left running may fail later (a promise nobody awaits), and stdout may be a file on a full disk. */
-async function tellUncaught(error: unknown, json: boolean): Promise<void> {
-  const { tell } = await import("./errors.ts");
-  const { authorsOwn } = await import("./load-module.ts");
-  process.exit(tell(authorsOwn(error), json));
 }

@@ -7,7 +7,6 @@ import { CONFIG_FILE, findProject } from "../plan/project-folder.ts";
 import type { OptionsByPattern } from "../plan/types.ts";
 import type { Settings } from "../project.ts";
 import { herePath } from "./format.ts";
-import { loadModule } from "./load-module.ts";
 
 /** What a setting may be, and how that is said after "must be". */
 interface Kind {
@@ -73,6 +72,7 @@ export async function loadSettings(cwd: string): Promise<Settings> {
   const file = join(findProject(cwd), CONFIG_FILE);
   if (!existsSync(file)) return {};
   const name = herePath(file, cwd);
+  const { loadModule } = await import("./load-module.ts"); // loaded by those who have one
   const { default: found } = await loadModule(file);
   if (typeof found !== "object" || found === null || Array.isArray(found)) {
     throw new AlamodeError("bad-settings", `${name} has no default export that is an object`, {

@@ -53,13 +53,22 @@ import type {
 } from "./types.ts";
 import { badOutput } from "./walk.ts";
 
+export interface FolderStoreOptions {
+  /** Nothing will be put there: whether that could be done is not tried (some 25 calls of the system). */
+  readonly look?: boolean;
+}
+
 /**
  * Opens the store in the folder `dir`, which is made where it is missing. Throws `store-unusable` where it is no folder,
  * may not be written, or cannot take outputs in by link and rename.
  */
-export async function openFolderStore(dir: string): Promise<Store> {
+export async function openFolderStore(
+  dir: string,
+  { look = false }: FolderStoreOptions = {},
+): Promise<Store> {
   const root = makeRoot(resolve(dir));
   try {
+    if (look && existsSync(`${root}/id`)) return new FolderStore(root, idOf(root));
     for (const name of ["outputs", "receipts", "sources", "tmp", "logs"])
       mkdirSync(`${root}/${name}`, { recursive: true });
     ignoreInGit(root);

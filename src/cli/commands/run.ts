@@ -2,8 +2,10 @@
 import { AlamodeError } from "../../errors.ts";
 import type { Slot } from "../../plan/schedule.ts";
 import { contextOf, type SandboxOptions } from "../context.ts";
-import { EXIT } from "../errors.ts";
-import { toldNothingDue } from "../nothing-due.ts";
+import { selectedGoals } from "../goals.ts";
+import { openPipeline } from "../load-pipeline.ts";
+import { performRun } from "../perform-run.ts";
+import { warn } from "../warn.ts";
 
 export interface RunFlags extends SandboxOptions {
   readonly force?: boolean;
@@ -28,12 +30,6 @@ export async function runCommand(patterns: readonly string[], options: RunFlags)
     return statusCommand(patterns, options);
   }
   const context = await contextOf(options);
-  if (patterns.length === 0 && (await toldNothingDue(context, options))) return EXIT.done;
-  // Loaded only now: they are most of this program, and took half of the time of a call that finds nothing due.
-  const { openPipeline } = await import("../load-pipeline.ts");
-  const { performRun } = await import("../perform-run.ts");
-  const { selectedGoals } = await import("../goals.ts");
-  const { warn } = await import("../warn.ts");
   const opened = await openPipeline(context);
   const { slots, incomplete } = opened;
   if (incomplete > 0) warn([`${incomplete} of these slots are not complete yet, and are left out`]);
