@@ -1,12 +1,13 @@
 // A command cannot tell whether a launcher started it: the same table of commands is performed with launchers and without, and
 // everything that can be seen of them is compared.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Launchers } from "../../src/engine/executors/launchers.ts";
 import { openLocalExecutor } from "../../src/engine/executors/local.ts";
 import type { Ended, Executor } from "../../src/engine/executors/types.ts";
+import { errnoOf } from "../../src/errors.ts";
 import { scratch } from "./rig.ts";
 
 const skip = !existsSync("/usr/bin/perl") && "there is no Perl";
@@ -94,6 +95,50 @@ test("a command cannot tell that a launcher started it", { skip }, async (t) => 
     }
   } finally {
     for (const executor of Object.values(executors)) await executor.close();
+  }
+});
+
+test("what one command of a slot was told, the next is not", { skip }, async (t) => {
+  const executor = openLocalExecutor("run");
+  const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);
+  const never = new AbortController().signal;
+  const told = async (env: Readonly<Record<string, string>>, folder: string, step = "run/step") => {
+    const cwd = join(slot!, folder);
+    const log = join(slot!, `log-${folder}`);
+    mkdirSync(cwd, { recursive: true });
+    const argv = sh('env | grep -v -E "^(PWD|_|SHLVL)=" | sort; pwd');
+    const { exitCode } = await executor.execute({ step, argv, cwd, env, log, slot: slot! }, never, never);
+    assert.equal(exitCode, 0);
+    const text = readFileSync(log, "utf8").replaceAll(slot!, "SLOT");
+    rmSync(log); // as a log that gets its name
+    return text.trim().split("\n");
+  };
+  const PATH = "/usr/bin:/bin";
+  try {
+    const first = ["A=1", "ALAMODE_STEP=run/step", `PATH=${PATH}`, "SLOT/one"];
+    assert.deepEqual(await told({ PATH, A: "1" }, "one"), first);
+    assert.deepEqual(await told({ PATH, A: "1" }, "one"), first);
+    assert.deepEqual(await told({ PATH, B: "a\\b=c" }, "one", "run/other"), [
+      "ALAMODE_STEP=run/other",
+      "B=a\\b=c",
+      `PATH=${PATH}`,
+      "SLOT/one",
+    ]);
+    assert.deepEqual(await told({ PATH, A: "1" }, "two"), [...first.slice(0, 3), "SLOT/two"]);
+    // Of a command that could not be started nothing stays either.
+    const gone = join(slot!, "gone");
+    const job = {
+      step: "run/x",
+      argv: sh("true"),
+      cwd: gone,
+      env: { C: "1" },
+      log: join(slot!, "log"),
+      slot: slot!,
+    };
+    assert.equal(errnoOf((await executor.execute(job, never, never)).spawnError), "ENOENT");
+    assert.deepEqual(await told({ PATH, A: "1" }, "two"), [...first.slice(0, 3), "SLOT/two"]);
+  } finally {
+    await executor.close();
   }
 });
 
