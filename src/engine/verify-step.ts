@@ -7,14 +7,14 @@ import type { Execution, Failure, Isolation, RecordDb, Success } from "../record
 import { removeTree } from "../store/remove.ts";
 import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
-import type { SealedTree, Store } from "../store/types.ts";
+import type { Making, SealedTree, Store } from "../store/types.ts";
 import { placeOf } from "../store/walk.ts";
 import { type Command, judgeCommand, performCommand } from "./command.ts";
 import type { TaskFailure } from "./events.ts";
 import type { Executor } from "./executors/types.ts";
 import { engineFailure } from "./failure.ts";
 import type { Host } from "./host.ts";
-import type { InputChecks } from "./input-checks.ts";
+import { changedWhileRead, type InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines } from "./log.ts";
 import { LostInput, prepareMaking } from "./making.ts";
 import type { Limits } from "./options.ts";
@@ -150,6 +150,8 @@ class Attempt {
     const store = await this.#makingStore();
     await using prepared = await prepareMaking(store, this.#inputs, this.#context, making, stop);
     const secrets = this.#context.secrets.besides(this.#request.secrets, prepared);
+    const [other] = await this.#context.checks.compared(prepared, this.#inputs, "before", stop);
+    if (other !== undefined) return { kind: "impossible", because: `input "${other[0]}" ${other[1]}` };
     const inputs = Object.values(prepared.inputs);
     // The PATH is the one of the time: another one could find other programs.
     const { path } = this.#execution;
@@ -177,7 +179,7 @@ class Attempt {
       secrets,
     };
     const ended = await performCommand(this.#context, command);
-    const failure = (await this.#changedInput()) ?? judgeCommand(command, ended);
+    const failure = (await this.#changedInput(prepared)) ?? judgeCommand(command, ended);
     if (failure) return this.failed(failure);
 
     const sealed = await prepared.seal({ inputs, needles: needlesFor(id, secrets) }, kill);
@@ -214,7 +216,10 @@ class Attempt {
   }
 
   /** Promise 10 holds here too: a task that writes to its inputs damages what others read. */
-  async #changedInput(): Promise<Failure | undefined> {
+  async #changedInput(prepared: Making): Promise<Failure | undefined> {
+    const { checks, kill } = this.#context;
+    const [changed] = await checks.compared(prepared, this.#inputs, "after", kill);
+    if (changed !== undefined) return changedWhileRead(...changed);
     for (const [name, success] of Object.entries(this.#inputs)) {
       const found = await this.#context.checks.after(success);
       if (found !== undefined)

@@ -22,5 +22,13 @@ export async function makeOfFiles(
     letGo();
     throw error;
   }
-  return { env: {}, secrets: [], inputs: paths, reads: [], seal, [Symbol.asyncDispose]: async () => letGo() };
+  return {
+    env: {},
+    secrets: [],
+    inputs: paths,
+    reads: [],
+    compareInputs: async () => new Map(),
+    seal,
+    [Symbol.asyncDispose]: async () => letGo(),
+  };
 }

@@ -3,6 +3,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { AlamodeError, errnoOf } from "../errors.ts";
+import { nearNames } from "../plan/near.ts";
 import { connectionConfig, inTransaction, isUnreachable, shownUrl, sqlState } from "../postgres-server.ts";
 
 const CONNECTIONS = 8;
@@ -57,13 +58,16 @@ export class PostgresServer {
   /** Without password and parameters. */
   readonly url: string;
   readonly place: ServerPlace;
+  /** How inputs that are tables are compared with their commit: by all rows, or only by what the catalogues say of them. */
+  readonly check: "digest" | "stamps";
   readonly #config: pg.ClientConfig;
   readonly #pool: pg.Pool;
   #opened = false;
 
   /** Throws `bad-store`. */
   constructor(url: string) {
-    const { config, ssl } = parsed(url);
+    const { config, ssl, check } = parsed(url);
+    this.check = check;
     this.url = shownUrl(url).split("?")[0]!;
     this.#config = config;
     const { host, port, database = "" } = new pg.Client(config);
@@ -150,24 +154,37 @@ export class PostgresServer {
   }
 }
 
+/** Parameters of our own in a URL. */
+const OWN = ["check"];
+
 function parsed(text: string): {
   readonly config: pg.ClientConfig;
   readonly ssl: Readonly<Record<string, string>>;
+  readonly check: PostgresServer["check"];
 } {
+  const bad = (why: string) =>
+    new AlamodeError("bad-store", `${shownUrl(text)} names no store: ${why}`, {
+      hint: "Write it as  postgres://user@host:5432/database",
+    });
   let url: URL;
   try {
     url = new URL(text);
   } catch {
-    throw new AlamodeError("bad-store", `${shownUrl(text)} names no store: it cannot be read as a URL`, {
-      hint: "Write it as  postgres://user@host:5432/database",
-    }); // its own error would show a password
+    throw bad("it cannot be read as a URL"); // its own error would show a password
+  }
+  const check = url.searchParams.get("check") ?? "digest";
+  if (check !== "digest" && check !== "stamps") throw bad("its parameter check must be digest or stamps");
+  url.searchParams.delete("check");
+  for (const name of url.searchParams.keys()) {
+    const [near] = nearNames(name, OWN); // all others are libpq's
+    if (near !== undefined) throw bad(`"${name}" is no parameter of it. Near: ${near}`);
   }
   const ssl: Record<string, string> = {};
   for (const [name, variable] of SSL) {
     const value = url.searchParams.get(name);
     if (value !== null) ssl[variable] = value;
   }
-  return { config: connectionConfig(url, { ...SETTINGS, ...OURS }), ssl };
+  return { config: connectionConfig(url, { ...SETTINGS, ...OURS }), ssl, check };
 }
 
 const SSL = [

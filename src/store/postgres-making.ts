@@ -2,14 +2,26 @@
 // `inputs/<name>` is a file that holds the name of the input's schema, where that is tables; else the input itself.
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import type { PostgresServer } from "./postgres-connection.ts";
+import { type ImportContext, importTables } from "./postgres-import.ts";
 import { refuseOthers, shut } from "./postgres-refusals.ts";
-import type { OpenScratch, PostgresScratches, Scratch } from "./postgres-scratch.ts";
-import { hashTables, readTables, tablesOf } from "./postgres-tables.ts";
-import type { Making, MakingInput, MakingRequest, SealedTree, SealOptions, StagedTree } from "./types.ts";
+import type { OpenScratch, Scratch } from "./postgres-scratch.ts";
+import { hashTables } from "./postgres-tables.ts";
+import type {
+  Check,
+  Making,
+  MakingInput,
+  MakingRequest,
+  SealedTree,
+  SealOptions,
+  StagedTree,
+  TreeDigest,
+} from "./types.ts";
 
-export interface MakingContext {
-  readonly server: PostgresServer;
-  readonly scratches: PostgresScratches;
+const CHANGED = "was changed in its database";
+
+type Wrong = Exclude<Check, { readonly kind: "intact" }>;
+
+export interface MakingContext extends ImportContext {
   /** The schema of an input that lies in this store as tables; undefined for any other. */
   schemaOfInput(input: MakingInput): Promise<string | undefined>;
   /** Told of a scratch that was sealed, by the path that its tree is given. */
@@ -22,7 +34,8 @@ export async function makeTables(
   { top, inputs, name }: MakingRequest,
   signal?: AbortSignal,
 ): Promise<Making> {
-  const { scratches, server } = context;
+  const { scratches, server, digests } = context;
+  const read: Read[] = [];
   const staged: StagedTree[] = [];
   const made: Scratch[] = [];
   const folder = `${top}.inputs`;
@@ -30,6 +43,7 @@ export async function makeTables(
     for (const tree of staged.splice(0)) tree[Symbol.dispose]();
     for (const scratch of made.splice(0)) {
       context.forget(scratch.schema);
+      digests.forget(scratch.schema);
       await scratches.drop(scratch);
     }
     rmSync(folder, { recursive: true, force: true });
@@ -39,11 +53,14 @@ export async function makeTables(
     made.push(own);
     const paths: Record<string, string> = Object.create(null);
     mkdirSync(folder, { recursive: true });
-    for (const [n, input] of Object.keys(inputs).entries()) {
-      const schema = (await context.schemaOfInput(inputs[input]!)) ?? (await imported(inputs[input]!));
+    for (const [n, name] of Object.keys(inputs).entries()) {
+      const input = inputs[name]!;
+      const own = await context.schemaOfInput(input);
+      const schema = own ?? (await imported(name, input));
       if (schema === undefined) continue;
+      read.push({ name, schema, digest: input.digest, ...(own === undefined ? { copy: true } : {}) });
       writeFileSync(`${folder}/${n}`, schema, { mode: 0o444 });
-      paths[input] = `${folder}/${n}`;
+      paths[name] = `${folder}/${n}`;
     }
     return {
       output: own.schema,
@@ -51,23 +68,22 @@ export async function makeTables(
       secrets: ["PGPASSWORD"],
       inputs: paths,
       reads: server.place.host.startsWith("/") ? [server.place.host] : [],
+      compareInputs: (moment, stop) => compared(context, read, moment, stop),
       seal: (options, stop) => sealTables(context, own, options, stop),
       [Symbol.asyncDispose]: end,
     };
 
     /** Tables that lie elsewhere are copied into a schema for as long as the step lasts; of anything else the path is noted. */
-    async function imported(input: MakingInput): Promise<string | undefined> {
-      const tree = await input.stage(signal);
+    async function imported(name: string, { digest, stage }: MakingInput): Promise<string | undefined> {
+      const tree = await stage(signal);
       staged.push(tree);
-      const tables = tablesOf(tree.path);
-      if (tables === undefined) {
-        paths[Object.keys(inputs).find((key) => inputs[key] === input)!] = tree.path;
+      const copy = await importTables(context, { path: tree.path, digest });
+      if (copy === undefined) {
+        paths[name] = tree.path;
         return undefined;
       }
-      const copy = await scratches.make();
       made.push(copy);
       await server.transaction(async (session) => {
-        await readTables(session, copy.schema, { folder: tree.path, tables });
         await session.rows(`GRANT USAGE ON SCHEMA ${copy.schema} TO ${own.role}`);
         await session.rows(`GRANT SELECT ON ALL TABLES IN SCHEMA ${copy.schema} TO ${own.role}`);
       });
@@ -77,6 +93,40 @@ export async function makeTables(
     await end();
     throw error;
   }
+}
+
+/** An input that is read as the tables of a schema. */
+interface Read {
+  readonly name: string;
+  readonly schema: string;
+  /** As it was committed. */
+  readonly digest: TreeDigest;
+  /** The schema is the step's own copy of what lies elsewhere. */
+  readonly copy?: true;
+}
+
+/** As `Making.compareInputs`. */
+async function compared(
+  { server, digests }: MakingContext,
+  all: readonly Read[],
+  moment: "before" | "after",
+  signal: AbortSignal | undefined,
+): Promise<Map<string, Wrong>> {
+  const wrong = new Map<string, Wrong>();
+  if (server.check === "stamps") return wrong;
+  for (const { name, schema, digest, copy } of all) {
+    const found = await (moment === "before" ? digests.before(schema, signal) : digests.now(schema, signal));
+    const check = checkedAgainst(digest, found);
+    if (check.kind === "intact") continue;
+    wrong.set(name, copy ? { kind: "damaged", path: "", how: CHANGED, copy } : check);
+  }
+  return wrong;
+}
+
+/** What it says of a schema that it holds this; undefined: there is none. */
+export function checkedAgainst(digest: TreeDigest, found: TreeDigest | undefined): Check {
+  if (found === undefined) return { kind: "missing" };
+  return found === digest ? { kind: "intact" } : { kind: "damaged", path: "", how: CHANGED };
 }
 
 /** What libpq reads, and all that speak it. */

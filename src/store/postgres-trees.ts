@@ -8,6 +8,7 @@ import type { OutputId } from "../plan/types.ts";
 import { hashInPlace } from "./in-place.ts";
 import { type Asked, dropFiles, getFile, hashFiles, putFile, putTree, treeFile } from "./postgres-blobs.ts";
 import type { PostgresServer, Session } from "./postgres-connection.ts";
+import { type ImportContext, importTables } from "./postgres-import.ts";
 import {
   checkedLocation,
   commentOf,
@@ -18,9 +19,8 @@ import {
   schemaOf,
   suffixedLocation,
 } from "./postgres-names.ts";
-import { shut, stampsOf } from "./postgres-refusals.ts";
-import type { PostgresScratches, Scratch } from "./postgres-scratch.ts";
-import { hashTables, readTables, tablesOf } from "./postgres-tables.ts";
+import { stampsOf } from "./postgres-refusals.ts";
+import type { Scratch } from "./postgres-scratch.ts";
 import { decodeTree } from "./tree.ts";
 import type { HashedTree, Location, SealedTree, TreeDigest } from "./types.ts";
 
@@ -42,13 +42,13 @@ export interface Placed {
 
 export class PostgresTrees {
   readonly #server: PostgresServer;
-  readonly #scratches: PostgresScratches;
+  readonly #context: ImportContext;
   /** The role that may read them. */
   readonly #readers: string;
 
-  constructor(server: PostgresServer, scratches: PostgresScratches, readers: string) {
-    this.#server = server;
-    this.#scratches = scratches;
+  constructor(context: ImportContext, readers: string) {
+    this.#server = context.server;
+    this.#context = context;
     this.#readers = readers;
   }
 
@@ -68,35 +68,19 @@ export class PostgresTrees {
     return locations.map((location) => found.has(location));
   }
 
-  /** Files that are tables become tables, if these have the same digest then; undefined for all others. */
+  /** Files that are tables become tables; undefined for all others. */
   async import({ path, tree, digest }: SealedTree): Promise<Scratch | undefined> {
-    const tables = tree.has("") ? undefined : tablesOf(path);
-    if (tables === undefined) return undefined;
-    const scratch = await this.#scratches.make();
-    try {
-      const hashed = await this.#server.transaction(async (session) => {
-        await readTables(session, scratch.schema, { folder: path, tables });
-        await shut(session, scratch.schema);
-        return hashTables(session, scratch.schema);
-      });
-      if (hashed.digest === digest) return scratch;
-    } catch (error) {
-      if (!(error instanceof AlamodeError && error.code === "bad-output")) {
-        await this.#scratches.drop(scratch);
-        throw error;
-      }
-    }
-    await this.#scratches.drop(scratch); // written by something else than COPY: they stay the files that they are
-    return undefined;
+    return tree.has("") ? undefined : importTables(this.#context, { path, digest });
   }
 
-  commitTables(
+  async commitTables(
     output: OutputId,
     sealed: SealedTree,
     { name, schema: made }: Scratch,
     taken: readonly Location[],
   ): Promise<Placed> {
-    return this.#server.transaction(async (session) => {
+    const { digests } = this.#context;
+    const placed = await this.#server.transaction(async (session) => {
       const { rows } = session;
       const [done] = await rows<{ location: Location }>(
         `SELECT location FROM ${OWN}.trees WHERE making = $1`,
@@ -116,6 +100,9 @@ export class PostgresTrees {
       }
       return { location, stamps: (await stampsOf(session, schema)) ?? new Uint8Array(0) };
     });
+    digests.forget(made);
+    digests.note(schemaOf(placed.location), { digest: sealed.digest, stamps: placed.stamps });
+    return placed;
   }
 
   commitFiles(output: OutputId, sealed: SealedTree, taken: readonly Location[]): Promise<Placed> {
@@ -206,10 +193,7 @@ export class PostgresTrees {
     signal?: AbortSignal,
   ): Promise<HashedTree | undefined> {
     if (kind === "files") return hashFiles(session, location, decodeTree(tree), signal);
-    if (kind === "tables") {
-      const schema = schemaOf(location);
-      return (await stampsOf(session, schema)) && hashTables(session, schema, { signal });
-    }
+    if (kind === "tables") return this.#context.digests.hash(session, schemaOf(location), signal);
     const path = await this.inPlace(location);
     return path === undefined || !existsSync(path) ? undefined : hashInPlace(path, signal);
   }

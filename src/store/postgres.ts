@@ -13,7 +13,8 @@ import { ignoreInGit } from "./git-ignore.ts";
 import { IN_PLACE, sealInPlace } from "./in-place.ts";
 import { getFile, putFile, writeTree } from "./postgres-blobs.ts";
 import { PostgresServer, type Session } from "./postgres-connection.ts";
-import { makeTables } from "./postgres-making.ts";
+import { SchemaDigests } from "./postgres-digests.ts";
+import { checkedAgainst, makeTables } from "./postgres-making.ts";
 import { checkedLocation, isLocation, OWN, schemaOf, suffixedLocation } from "./postgres-names.ts";
 import { type Opened, openOwn } from "./postgres-own.ts";
 import { publishView } from "./postgres-publish.ts";
@@ -74,6 +75,7 @@ class PostgresStore implements Store {
   readonly logDir: string;
   readonly #server: PostgresServer;
   readonly #scratches: PostgresScratches;
+  readonly #digests: SchemaDigests;
   readonly #trees: PostgresTrees;
   readonly #cache: TreeCache;
   /** Copies on this machine of the sources that the database keeps. */
@@ -89,7 +91,8 @@ class PostgresStore implements Store {
     this.scratchDir = join(dir, "tmp");
     this.logDir = join(dir, "logs");
     this.#scratches = new PostgresScratches(server, readers);
-    this.#trees = new PostgresTrees(server, this.#scratches, readers);
+    this.#digests = new SchemaDigests(server);
+    this.#trees = new PostgresTrees({ server, scratches: this.#scratches, digests: this.#digests }, readers);
     this.#cache = new TreeCache(cache);
     this.#sources = new KeptSources(join(dir, "remote", id), this.scratchDir);
   }
@@ -118,6 +121,7 @@ class PostgresStore implements Store {
     const context = {
       server: this.#server,
       scratches: this.#scratches,
+      digests: this.#digests,
       schemaOfInput: async ({ store, location }: MakingInput) => {
         const kind = store.id === this.id ? (await this.#trees.row(this.#server, location))?.kind : undefined;
         return kind === "tables" ? schemaOf(location) : undefined;
@@ -230,8 +234,9 @@ class PostgresStore implements Store {
     if (row.kind === "files") return { kind: "intact" };
     const now = await stampsOf(this.#server, schemaOf(location));
     if (now === undefined) return { kind: "missing" };
+    // They change without the rows, too: VACUUM FULL writes them anew.
     if (Buffer.compare(now, stamps) === 0) return { kind: "intact" };
-    return { kind: "damaged", path: "", how: "was changed in its database" };
+    return checkedAgainst(digest, await this.#digests.before(schemaOf(location)));
   }
 
   async rehash(location: Location, signal?: AbortSignal): Promise<HashedTree | undefined> {

@@ -112,6 +112,14 @@ export interface Making extends AsyncDisposable {
   readonly inputs: Readonly<Record<string, string>>;
   /** Absolute paths besides that the command must be able to read and connect to from within a sandbox. */
   readonly reads: readonly string[];
+  /**
+   * Compares by content what the command reads where it lies, before it starts and after it has ended. Dependency name → what is wrong
+   * with it. Empty where it reads files, which `Store.check` and `stage` compare.
+   */
+  compareInputs(
+    moment: "before" | "after",
+    signal?: AbortSignal,
+  ): Promise<ReadonlyMap<string, Exclude<Check, { readonly kind: "intact" }>>>;
   /** Closes what was made to further changes, and hashes it. Throws `bad-output` with what and where. */
   seal(options: SealOptions, signal?: AbortSignal): Promise<SealedTree>;
 }
@@ -195,8 +203,8 @@ export interface Store {
   /** Where people find it, whether it is there or not: an absolute path, or a URL without credentials. */
   place(location: Location): string;
   /**
-   * Compares what is read with what was noted, by sizes and times (and so notices additions and removals); reads no content. Of
-   * a tree that is fetched to be read, the copy is compared while it is staged, else only whether it exists.
+   * Compares what is read with what was noted, by sizes and times (and so notices additions and removals); content is read only where
+   * these change without it. Of a tree that is fetched to be read, the copy is compared while it is staged, else only whether it exists.
    */
   check(location: Location, noted: Noted): Promise<Check>;
   /** Reads and hashes what lies at the location. Undefined where nothing lies. */

@@ -7,7 +7,8 @@ import { dirname, join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import pg from "pg";
 import { openSandbox } from "../../src/engine/sandbox/open.ts";
-import { type Postgres, startPostgres, whyNoPostgres } from "../postgres.ts";
+import type { RunningCli } from "../cli-runner.ts";
+import { behindGuard, type Postgres, startPostgres, whyNoPostgres } from "../postgres.ts";
 import { eventsOf, jsonLines, type Project, pipeline, project, ranIn } from "./project.ts";
 
 const skip = whyNoPostgres() ?? false;
@@ -217,29 +218,84 @@ export default dag;\n`,
   assert.match(stdout + stderr, /made no table in the schema/);
 });
 
+/** A pipeline whose statement waits, once it has read its input, until it is let go. */
+async function heldUp(db: Database, t: TestContext) {
+  const holder = new pg.Client(db.url);
+  holder.on("error", () => {}); // the server may go away
+  await holder.connect();
+  await holder.query("SELECT pg_advisory_lock(42)");
+  const here = orders(db, t, {
+    byDay: `CREATE TABLE n AS SELECT count(*) AS n FROM "inputs/orders".orders; SELECT pg_advisory_lock_shared(42); ${BY_DAY}`,
+  });
+  return {
+    here,
+    /** Resolves when a run has come to that statement. */
+    async reached(run: RunningCli): Promise<void> {
+      const waiting = () =>
+        db.sql(
+          "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        );
+      while (waiting() !== "1") {
+        const ended = await Promise.race([run.ended, new Promise((resolve) => setTimeout(resolve, 50))]);
+        assert.equal(ended, undefined, JSON.stringify(ended));
+      }
+    },
+    async letGo(): Promise<void> {
+      await holder.end();
+    },
+  };
+}
+
+test("an input that is changed behind its guard while a step runs fails the step, and is made again", {
+  skip,
+}, async (t) => {
+  const db = database();
+  const { here, reached, letGo } = await heldUp(db, t);
+  const run = here.start(["run"]);
+  await reached(run);
+  const [schema = ""] = db.sql("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'o\\_%'").split("\n");
+  behindGuard(db.sql, `UPDATE ${schema}.orders SET amount = 1000`);
+  await letGo();
+  const { code, stdout, stderr } = await run.ended;
+  assert.equal(code, 1);
+  assert.match(
+    stdout + stderr,
+    /db\/by-day failed: its input "orders" was changed in its database while it ran/,
+  );
+  assert.equal((await here.alamode(["path", "db/by-day"])).code, 1);
+  assert.equal(left(db), "0 0 0");
+  assert.deepEqual(ranIn(await here.done(["run", "--json", "report"])), ["db/by-day", "db/orders", "report"]);
+  await here.done(["get", "report", "report.csv"]);
+  assert.equal(here.read("report.csv"), "day,amount\n2026-01-02,15.50\n2026-01-03,7.25\n");
+});
+
+test("an input that was changed behind its guard between two runs is made again before it is read", {
+  skip,
+}, async (t) => {
+  const db = database();
+  const here = orders(db, t);
+  await here.done(["run", "db/orders"]);
+  const schema = db.sql("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'o\\_%'");
+  behindGuard(db.sql, `UPDATE ${schema}.orders SET amount = 1000`);
+  const run = await here.done(["run", "--json"]);
+  assert.deepEqual(ranIn(run), ["db/by-day", "db/orders", "report"]);
+  assert.equal(db.sql("SELECT sum(amount) FROM analytics.by_day"), "22.75");
+  assert.deepEqual(
+    eventsOf(run, "warning").map(({ code, message }) => `${code}: ${message}`),
+    ['input-lost: its input "orders" was changed in its database, so that is made again first'],
+  );
+});
+
 test("a run that is killed while a statement runs leaves nothing that the next does not put right", {
   skip,
 }, async (t) => {
   const db = database();
-  // Statements wait for a lock that this test holds.
-  const holder = new pg.Client(db.url);
-  await holder.connect();
-  await holder.query("SELECT pg_advisory_lock(42)");
-  const here = orders(db, t, {
-    byDay: `CREATE TABLE started (x int); SELECT pg_advisory_lock_shared(42); DROP TABLE started; ${BY_DAY}`,
-  });
+  const { here, reached, letGo } = await heldUp(db, t);
   const run = here.start(["run"]);
-  const waiting = async () =>
-    db.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 42 AND NOT granted") ===
-    "1";
-  while (!(await waiting())) {
-    const ended = await Promise.race([run.ended, new Promise((resolve) => setTimeout(resolve, 50))]);
-    assert.equal(ended, undefined, JSON.stringify(ended));
-  }
+  await reached(run);
   process.kill(run.pid, "SIGKILL");
   await run.ended;
-  await holder.query("SELECT pg_advisory_unlock(42)");
-  await holder.end();
+  await letGo();
   const again = await here.done(["run", "--json"]);
   assert.deepEqual(ranIn(again), ["db/by-day", "report"]);
   assert.equal(db.sql("SELECT count(*) FROM analytics.by_day"), "2");

@@ -6,8 +6,10 @@ import { after, before, type TestContext, test } from "node:test";
 import pg from "pg";
 import { openFolderStore } from "../../src/store/folder.ts";
 import { openPostgresStore } from "../../src/store/postgres.ts";
+import { PostgresServer } from "../../src/store/postgres-connection.ts";
+import { SchemaDigests } from "../../src/store/postgres-digests.ts";
 import type { Location, Making, MakingInput, SealedTree, Store } from "../../src/store/types.ts";
-import { type Postgres, startPostgres, whyNoPostgres } from "../postgres.ts";
+import { behindGuard, type Postgres, startPostgres, whyNoPostgres } from "../postgres.ts";
 import { storeContract } from "./contract.ts";
 import { outputId, scratch } from "./scratch.ts";
 
@@ -250,6 +252,85 @@ withStore("a change that is forced is seen", async (_, store, dir) => {
   await assert.rejects(store.stage(location, sealed.digest), { code: "output-missing" });
 });
 
+/** What a step reads, of one that is committed. */
+function inputOf(
+  store: Store,
+  { location, sealed }: { location: Location; sealed: SealedTree },
+): MakingInput {
+  const { digest } = sealed;
+  return { store, location, digest, stage: () => store.stage(location, digest) };
+}
+
+withStore("what is read where it lies is compared by content, before and after", async (_, store, dir) => {
+  const schema = `o_${outputId("a").slice(0, 60)}`;
+  const tampered = { kind: "damaged", path: "", how: "was changed in its database" };
+  const first = await made(store, dir, "CREATE TABLE t AS SELECT 1 AS x");
+  const inputs = { first: inputOf(store, first) };
+  await using running = await prepare(store, dir, inputs, "b");
+  assert.equal((await running.compareInputs("before")).size, 0);
+  assert.equal((await running.compareInputs("after")).size, 0);
+  const replica = `SET session_replication_role = replica; UPDATE ${schema}.t SET x = 7`;
+  assert.throws(() => sqlIn(dir, replica), /never changed/);
+  behindGuard((sql) => sqlIn(dir, sql), `UPDATE ${schema}.t SET x = 7`);
+  assert.deepEqual(await store.check(first.location, { ...first.sealed, ...first }), { kind: "intact" }); // by stamps alone
+  assert.deepEqual([...(await running.compareInputs("after"))], [["first", tampered]]);
+  await using late = await prepare(store, dir, inputs, "c");
+  assert.deepEqual([...(await late.compareInputs("before"))], [["first", tampered]]);
+
+  for (const [parameters, found] of [
+    ["", tampered],
+    ["?check=stamps", undefined],
+  ] as const) {
+    const other = await openIn(`${dir}/other`, urlOf(dir) + parameters);
+    const next = await prepare(other, dir, { first: inputOf(other, first) }, "b");
+    for (const moment of ["before", "after"] as const)
+      assert.deepEqual((await next.compareInputs(moment)).get("first"), found);
+    await next[Symbol.asyncDispose]();
+    await other.close();
+  }
+
+  sqlIn(dir, `DROP SCHEMA ${schema} CASCADE`);
+  assert.deepEqual([...(await late.compareInputs("after"))], [["first", { kind: "missing" }]]);
+});
+
+withStore("rows that are only written anew are no change", async (_, store, dir) => {
+  const { sealed, location, stamps } = await made(store, dir, ORDERS);
+  sqlIn(dir, `VACUUM FULL o_${outputId("a").slice(0, 60)}.orders`);
+  assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "intact" });
+});
+
+withStore("readers that end at the same time share one digest", async (_, store, dir) => {
+  const { sealed } = await made(store, dir, ORDERS);
+  const connection = new PostgresServer(urlOf(dir));
+  const digests = new SchemaDigests(connection);
+  let transactions = 0;
+  const { transaction } = connection;
+  connection.transaction = (...args) => {
+    transactions++;
+    return transaction.apply(connection, args) as never;
+  };
+  const schema = `o_${outputId("a").slice(0, 60)}`;
+  const ten = (ask: () => Promise<unknown>) => Promise.all(Array.from({ length: 10 }, ask));
+  const found = await ten(async () => {
+    await digests.now(schema); // the first of them
+    return digests.now(schema); // what began before the call does not count
+  });
+  assert.deepEqual(new Set(found), new Set([sealed.digest]));
+  assert.equal(transactions, 2);
+  await ten(() => digests.before(schema));
+  assert.equal(transactions, 2);
+  await connection.close();
+});
+
+test("a mistyped parameter of the URL is told", { skip: skip ?? false }, async (t) => {
+  const dir = scratch(t);
+  for (const [parameter, message] of [
+    ["check=rows", /check must be digest or stamps/],
+    ["chek=stamps", /"chek" is no parameter.*check/],
+  ] as const)
+    await assert.rejects(openIn(dir, `${urlOf(dir)}?${parameter}`), { code: "bad-store", message });
+});
+
 withStore(
   "another tree of an output has a name of its own, within PostgreSQL's 63 bytes",
   async (_, store, dir) => {
@@ -348,6 +429,12 @@ withStore("tables travel as files: to a folder, and back with the same digest", 
   const schema = readFileSync(making.inputs["orders"]!, "utf8");
   await perform(making, `CREATE TABLE t AS SELECT count(*) AS n FROM ${schema}.orders`);
   await assert.rejects(perform(making, `DELETE FROM ${schema}.orders`), /permission denied/);
+  assert.equal((await making.compareInputs("before")).size + (await making.compareInputs("after")).size, 0);
+  behindGuard((sql) => sqlIn(dir, sql), `DELETE FROM ${schema}.orders`);
+  assert.deepEqual(
+    [...(await making.compareInputs("after"))],
+    [["orders", { kind: "damaged", path: "", how: "was changed in its database", copy: true }]],
+  );
   await other.close();
   await folder.close();
 });
@@ -368,6 +455,16 @@ withStore("files that only look like tables stay files", async (_, store, dir) =
     assert.equal((await store.rehash(location))?.digest, sealed.digest);
   }
   assert.equal(sqlIn(dir, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^[os]_'"), "0");
+  // For a step that reads them too, wherever they lie.
+  const folder = await openFolderStore(`${dir}/folder`);
+  const sealed = await folder.seal(
+    build(`${folder.scratchDir}/d/OUTPUT`, { "t.csv": "x\n2\n1\n", "schema.json": schema("integer") }),
+    {},
+  );
+  const { location } = await folder.commit(outputId("d"), sealed, nothingTaken);
+  await using making = await prepare(store, dir, { t: inputOf(folder, { location, sealed }) });
+  assert.equal(readFileSync(`${making.inputs["t"]}/t.csv`, "utf8"), "x\n2\n1\n");
+  await folder.close();
 });
 
 withStore(
