@@ -1,6 +1,4 @@
 // Keeps of a plan what `known-plan.ts` says. Apart from it, because a run with nothing due loads only what it needs.
-import { encode } from "../bencode/encode.ts";
-import type { Bmap } from "../bencode/types.ts";
 import type { PlanGraph } from "../plan/graph.ts";
 import { sealed } from "../plan/sealed.ts";
 import { planWarnings } from "../plan/spec-warnings.ts";
@@ -33,6 +31,6 @@ export async function keepKnownPlan(
   };
   await store.keepDerived(
     knownPlanName(planDigest),
-    sealed(encode(known as unknown as Bmap), { plan: planDigest }),
+    sealed(Buffer.from(JSON.stringify(known)), { plan: planDigest }),
   );
 }

@@ -1,7 +1,9 @@
 // The shortcut of a run that has nothing to do: told and recorded as any other, without reading the plan again.
 
 import { isolationSuffices } from "../record/isolation.ts";
+import type { Standing } from "../record/types.ts";
 import { storesOf } from "../store/stores.ts";
+import type { Store } from "../store/types.ts";
 import { version } from "../version.ts";
 import { thisHost } from "./host.ts";
 import { knownPlan } from "./known-plan.ts";
@@ -32,13 +34,16 @@ export async function runNothingDue(
   if ((await record.lastRun(pipeline))?.planDigest !== planDigest) return false;
   const { kind } = await openSandbox(options.sandbox ?? options.usualSandbox ?? "none"); // such a plan names no images
   const host = thisHost();
-  const successes = await record.successes(known.goals.map(([, output]) => output));
-  for (const [, output] of known.goals) {
-    const success = successes.get(output);
+  const successes: Standing[] = [];
+  const storeOf = new Map<string, Store>();
+  for (const success of await record.standing(known.goals.map(([, output]) => output))) {
     if (success === undefined || !isolationSuffices(success.isolation, kind)) return false;
-    if (!trustedUnseen(success, { store: await stores.of(success), host })) return false;
+    const store = storeOf.get(success.store) ?? (await stores.of(success));
+    storeOf.set(success.store, store);
+    if (!trustedUnseen(success, { store, host })) return false;
+    successes.push(success);
   }
-  const present = await stores.present([...successes.values()]);
+  const present = await stores.present(successes);
   if (present.includes(false)) return false;
 
   const { tasks } = known;

@@ -10,6 +10,7 @@ import type { AliasRequest, Millis, RecordDb, Success } from "./types.ts";
 type SuccessCalls = Pick<
   RecordDb,
   | "successes"
+  | "standing"
   | "history"
   | "locations"
   | "tree"
@@ -26,14 +27,19 @@ type SuccessCalls = Pick<
 const ORIGINAL = "coalesce((SELECT coalesce(alias_of, id) FROM successes WHERE id = ?), ?)";
 
 export function successCalls(db: PostgresConnection, now: () => Millis): SuccessCalls {
-  return {
-    async successes(outputs) {
-      const rows = await db.rows<SuccessRow>(
-        `${SELECT_SUCCESS} JOIN standing c ON c.success_id = s.id JOIN unnest(?::bytea[]) AS asked ON asked = o.output
+  const successes: RecordDb["successes"] = async (outputs) => {
+    const rows = await db.rows<SuccessRow>(
+      `${SELECT_SUCCESS} JOIN standing c ON c.success_id = s.id JOIN unnest(?::bytea[]) AS asked ON asked = o.output
          WHERE s.state = 'current'`,
-        outputs.map(bytesOf),
-      );
-      return new Map(rows.map((row) => successOf(row)).map((success) => [success.output, success]));
+      outputs.map(bytesOf),
+    );
+    return new Map(rows.map((row) => successOf(row)).map((success) => [success.output, success]));
+  };
+  return {
+    successes,
+    async standing(outputs) {
+      const found = await successes(outputs);
+      return outputs.map((output) => found.get(output));
     },
     async history(output) {
       const sql = `${SELECT_SUCCESS} WHERE o.output = ? ORDER BY s.id DESC`;

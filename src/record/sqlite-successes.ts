@@ -5,16 +5,26 @@ import { notThere } from "./errors.ts";
 import { isolationSuffices } from "./isolation.ts";
 import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
-import type { Isolation, RecordDb, Success } from "./types.ts";
+import type { Isolation, RecordDb, Standing, Success } from "./types.ts";
 
 type SuccessCalls = Pick<
   RecordDb,
-  "successes" | "history" | "locations" | "tree" | "stamps" | "mark" | "settle" | "settleOne" | "lastSuccess"
+  | "successes"
+  | "standing"
+  | "history"
+  | "locations"
+  | "tree"
+  | "stamps"
+  | "mark"
+  | "settle"
+  | "settleOne"
+  | "lastSuccess"
 >;
 
 export function successCalls(db: SqliteConnection): SuccessCalls {
   return {
     successes: (outputs) => db.read(() => currentSuccesses(db, outputs)),
+    standing: (outputs) => db.read(() => standing(db, outputs)),
     history: (output) =>
       db.read(() => {
         const sql = `${SELECT_SUCCESS} WHERE o.output = ? ORDER BY s.id DESC`;
@@ -95,5 +105,19 @@ function currentSuccesses(db: SqliteConnection, outputs: readonly OutputId[]): M
     const success = currentSuccess(db, output);
     if (success !== undefined) found.set(output, success);
   }
+  return found;
+}
+
+/** One statement for all of them and few columns: 3 µs each, where a look at every success takes 10. */
+function standing(db: SqliteConnection, outputs: readonly OutputId[]): (Standing | undefined)[] {
+  const rows = db.all<Omit<Standing, "settled"> & { readonly at: number; readonly settled: number }>(
+    `SELECT j.key AS at, s.store, s.location, s.isolation, s.settled, s.host, s.boot
+     FROM json_each(?) j JOIN outputs o ON o.output = unhex(j.value) JOIN standing c ON c.output_id = o.id
+       JOIN successes s ON s.id = c.success_id
+     WHERE s.state = 'current'`,
+    JSON.stringify(outputs),
+  );
+  const found = new Array<Standing | undefined>(outputs.length).fill(undefined);
+  for (const { at, settled, ...rest } of rows) found[at] = { ...rest, settled: settled === 1 };
   return found;
 }

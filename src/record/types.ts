@@ -49,6 +49,9 @@ export interface Success {
   readonly files: number;
 }
 
+/** Where a success lies, and how far it is to be believed. */
+export type Standing = Pick<Success, "store" | "location" | "isolation" | "settled" | "host" | "boot">;
+
 /** Why an execution is not a success. The first eight are the run's doing rather than the task's: others may try again. */
 export type FailureKind =
   | "interrupted"
@@ -300,6 +303,8 @@ export interface RecordDb extends AdoptionCalls {
 
   /** The current success of each output; outputs without one are absent. */
   successes(outputs: readonly OutputId[]): Promise<Map<OutputId, Success>>;
+  /** Of the same, only what a look whether all of many outputs are done takes: in their order, undefined where there is none. */
+  standing(outputs: readonly OutputId[]): Promise<(Standing | undefined)[]>;
   /** All successes of one output, newest first, whatever their state. */
   history(output: OutputId): Promise<Success[]>;
   /** Locations in `store` of the output's successes whose bytes are there, as far as is known. */

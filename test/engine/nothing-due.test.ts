@@ -70,14 +70,14 @@ test("it steps back, and writes nothing, when a full run might find something el
     },
     "what was kept of the plan is damaged": async ({ rig, plan }) => {
       const digest = planDigest(plan);
-      const [file] = [await rig.store.derived(`${digest}.goals.0.1.0`)];
+      const [file] = [await rig.store.derived(`${digest}.known.0.1.0`)];
       assert.ok(file !== undefined);
       chmodSync(file, 0o644);
       writeFileSync(file, "torn");
       return undefined;
     },
     "what was kept of the plan is gone": async ({ rig, plan }) => {
-      rmSync((await rig.store.derived(`${planDigest(plan)}.goals.0.1.0`))!);
+      rmSync((await rig.store.derived(`${planDigest(plan)}.known.0.1.0`))!);
       return undefined;
     },
   };

@@ -35,6 +35,11 @@ export function successContract(inRecord: InRecord): void {
       [...(await record.successes([success.output, maker.output("b")]))],
       [[success.output, success]],
     );
+    const { store, location, isolation, settled, host, boot } = success;
+    const [none, one, more] = await record.standing([maker.output("b"), success.output, success.output]);
+    assert.equal(none, undefined);
+    for (const standing of [one, more])
+      assert.partialDeepStrictEqual(standing, { store, location, isolation, settled, host, boot });
     assert.deepEqual(Buffer.from(await record.tree(success.treeDigest)), Buffer.from(request.tree));
     assert.deepEqual(Buffer.from(await record.stamps(success.id)), Buffer.from(request.stamps));
     assert.deepEqual(await record.locations(success.output, "folder"), [request.location]);
