@@ -1,9 +1,7 @@
-"""Plan files, trees and places in a folder store, as docs/FORMAT.md tells them. Knows no record."""
-import os, re, shutil, stat, struct
-from contextlib import suppress
-from hashlib import sha256
+"""Plan files and trees, as docs/FORMAT.md tells of them."""
+import hashlib, os, stat, struct
 
-class Refused(Exception): "The plan, the store or the record is not one that this engine can go on with."
+class Refused(Exception): "What this engine does not perform. It says nothing about a task."
 
 class Failed(Exception): "A task's failure: its kind, and a message."
 
@@ -14,109 +12,56 @@ def encode(value):
     if isinstance(value, list): return b"l%se" % b"".join(map(encode, value))
     return b"d%se" % b"".join(encode(key) + encode(value[key]) for key in sorted(value))
 
-def decode(data):
-    def value_at(at):
-        mark = data[at:at + 1]
-        if mark == b"i":
-            end = data.index(b"e", at)
-            return int(data[at + 1:end]), end + 1
-        if mark in (b"l", b"d"):
-            items, at = [], at + 1
-            while data[at:at + 1] != b"e":
-                item, at = value_at(at)
-                items.append(item)
-            return (items if mark == b"l" else dict(zip(items[::2], items[1::2]))), at + 1
-        colon = data.index(b":", at)
-        end = colon + 1 + int(data[at:colon])
-        with suppress(UnicodeDecodeError): return data[colon + 1:end].decode(), end
-        return data[colon + 1:end], end
-    value = value_at(0)[0]
-    if encode(value) != data: raise ValueError("it is not canonical bencode")  # the one test that finds every way not to be
-    return value
+def decode(data, at=0):
+    """The value that begins there, and where it ends."""
+    kind = data[at:at + 1]
+    if kind == b"i":
+        end = data.index(b"e", at)
+        return int(data[at + 1:end]), end + 1
+    if kind in (b"l", b"d"):
+        items, at = [], at + 1
+        while data[at:at + 1] != b"e":
+            item, at = decode(data, at)
+            items.append(item)
+        return (items if kind == b"l" else dict(zip(items[::2], items[1::2]))), at + 1
+    start = data.index(b":", at) + 1
+    end = start + int(data[at:start - 1])
+    try: return data[start:end].decode(), end
+    except UnicodeDecodeError: return data[start:end], end
 
-def digest(data): return sha256(data).digest()
+def digest(data): return hashlib.sha256(data).digest()
+
+def spec_of(task): return {key: task[key] for key in task if key not in ("inputs", "output")}
 
 def load(path):
-    """The tasks of a plan file by name, every ID computed again, and the whole plan."""
+    """A plan, each ID of which is computed again."""
     with open(path, "rb") as file: data = file.read()
-    plan = decode(data)
-    if sorted(plan) != ["meta", "tasks"]: raise Refused(f"{path} is no plan")
+    plan, _ = decode(data)
+    if encode(plan) != data: raise Refused(f"{path} is not canonical bencode")  # finds every way not to be
     for name, task in plan["tasks"].items():
-        if digest(encode({key: task[key] for key in task if key != "output"})).hex() != task["output"]:
-            raise Refused(f"the output of {name} in {path} is not what its spec and inputs come to")
-    return plan, digest(data)
+        if digest(encode({**spec_of(task), "inputs": task["inputs"]})).hex() != task["output"]:
+            raise Refused(f"the output of {name} is not what its spec and inputs come to")
+    return plan
 
-def look(top, seal=False, in_place=False):
-    """The tree at `top` and the stamps of its entries. Sealing closes each file before it is read, and refuses what cannot be kept."""
-    tree, stamps = {}, {}
-    def add(path):
-        place = os.path.join(top, path) if path else top
-        found = os.lstat(place)
-        if stat.S_ISLNK(found.st_mode):
-            target = os.readlink(place)
-            if seal: judge_link(path, target)
-            tree[path] = {"link": target}
-        elif stat.S_ISREG(found.st_mode):
-            if seal and found.st_nlink > 1:  # another name, perhaps outside, could change it later
-                shutil.copy2(place, place + ".own"); os.replace(place + ".own", place)
-            if seal: os.chmod(place, 0o555 if found.st_mode & 0o100 else 0o444)
-            found, content = os.lstat(place), sha256()
-            with open(place, "rb") as file:
-                for chunk in iter(lambda: file.read(1 << 20), b""): content.update(chunk)
-            executable = 0 if in_place else found.st_mode >> 6 & 1
-            tree[path] = {"executable": executable, "sha256": content.hexdigest(), "size": found.st_size}
-        elif stat.S_ISDIR(found.st_mode):
-            if path: tree[path] = {"folder": 1}
-            for name in os.listdir(place): add(os.path.join(path, name))
-            if seal and path: os.chmod(place, 0o555)
-        else: raise Failed("bad-output", f"{path or '$OUTPUT'} is no file, folder or link")
-        if path or stat.S_ISREG(found.st_mode): stamps[path] = stamp(place)
-    def judge_link(path, target):
-        depth, down = path.count("/"), False
-        for name in target.split("/"):
-            if name not in ("", ".", ".."): depth, down = depth + 1, True
-            elif name == "..": depth -= 1
-            if depth < 0 or (down and name == "..") or not path or target.startswith("/"):
-                raise Failed("bad-output", f"{path or '$OUTPUT'} is a link that leaves the output, or winds: {target}")
-    add("")
-    return tree, stamps
-
-def stamp(place):
+def tree(top, seal=False, path=""):
+    """What lies there. To seal it, all of it is closed before it is read, and what has other names is refused."""
+    place = os.path.join(top, path).rstrip("/")
     found = os.lstat(place)
-    return struct.pack("<qq", found.st_mtime_ns, 0 if stat.S_ISDIR(found.st_mode) else found.st_size)
+    if stat.S_ISDIR(found.st_mode):
+        entries = {path: {"folder": 1}} if path else {}
+        for name in os.listdir(place): entries.update(tree(top, seal, os.path.join(path, name)))
+        if seal: os.chmod(place, 0o555 if path else 0o755)
+        return entries
+    if stat.S_ISLNK(found.st_mode) and not seal: return {path: {"link": os.readlink(place)}}
+    if not stat.S_ISREG(found.st_mode) or (seal and found.st_nlink > 1):
+        raise Failed("bad-output", f"{path or '$OUTPUT'} is a link, has another name, or is no file")
+    if seal: os.chmod(place, 0o555 if found.st_mode & 0o100 else 0o444)
+    with open(place, "rb") as file: content = hashlib.file_digest(file, "sha256").hexdigest()
+    return {path: {"executable": found.st_mode >> 6 & 1, "sha256": content, "size": found.st_size}}
 
-def stamps_of(place, tree, known=None):
-    """What the record notes of a tree's times and sizes: its entries in order, then its top folder."""
-    each = [known[path] if known and path else stamp(os.path.join(place, path) if path else place) for path in sorted(tree)]
-    return b"".join(each) + (b"" if "" in tree else stamp(place))
-
-def remove(path):
-    if os.path.isdir(path) and not os.path.islink(path):
-        os.chmod(path, 0o755)
-        for folder, names, _ in os.walk(path):
-            for name in names:
-                if not os.path.islink(os.path.join(folder, name)): os.chmod(os.path.join(folder, name), 0o755)
-        shutil.rmtree(path)
-    elif os.path.lexists(path): os.unlink(path)
-
-def move(top, tree, place):
-    """Moves a sealed tree, never over anything. False where something lies."""
-    os.makedirs(os.path.dirname(place), exist_ok=True)
-    try:
-        if "" in tree: os.link(top, place); os.unlink(top)
-        elif tree: os.rename(top, place)  # refuses a folder that holds anything
-        else: os.mkdir(place); os.rmdir(top)
-    except (FileExistsError, NotADirectoryError): return False
-    except OSError as error:
-        if error.errno != 39 and error.errno != 66: raise  # ENOTEMPTY of Linux and of macOS
-        return False
-    if "" not in tree: os.chmod(place, 0o555)
-    return True
-
-def input_file(name):
-    if name == "": return "%"
-    if name in (".", ".."): return name.replace(".", "%2E")
-    escaped = re.sub(r"[/%\x00-\x1f\x7f]", lambda found: "%%%02X" % ord(found[0]), name)
-    if len(escaped.encode()) <= 200: return escaped
-    prefix = escaped.encode()[:183].decode(errors="ignore")
-    return f"{prefix}~{sha256(name.encode()).hexdigest()[:16]}"
+def stamps(top, entries):
+    """Times and sizes of a tree's entries in their order, then of its top folder: a change is seen without reading."""
+    def stamp(path):
+        found = os.lstat(os.path.join(top, path).rstrip("/"))
+        return struct.pack("<qq", found.st_mtime_ns, 0 if stat.S_ISDIR(found.st_mode) else found.st_size)
+    return b"".join(map(stamp, sorted(entries) + ([] if "" in entries else [""])))

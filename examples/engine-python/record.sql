@@ -1,135 +1,103 @@
--- What an engine asks of the embedded record and writes to it: schema 1, SQLite. docs/ENGINES.md says when, in which
--- transaction, and why; a test holds the two texts to each other. Values are named (:output). Digests, IDs and keys are blobs of
--- 32 bytes, times are ms since 1970, `bencode(…)` is as in docs/FORMAT.md. One statement under each name.
+-- What an engine asks of the embedded record and writes to it: schema 1, SQLite. docs/ENGINES.md says when and why; a test holds
+-- the two texts to each other. Under one name there may be several statements, to be executed in their order, in one transaction,
+-- each with those of the values (:output) that it names. Digests, IDs and keys are blobs of 32 bytes, times ms since 1970.
 
 -- name: version
-SELECT (SELECT user_version FROM pragma_user_version) AS version, (SELECT application_id FROM pragma_application_id) AS application
-
--- name: identity
-SELECT id FROM identity
-
--- name: note-spec
-INSERT INTO specs (digest, bytes) VALUES (:digest, :bytes) ON CONFLICT DO NOTHING
-
--- name: note-output
-INSERT INTO outputs (output) VALUES (:output) ON CONFLICT DO NOTHING
-
--- name: describe-output
--- :inputs is bencode({ dependency name: outputs.id }), so every input is noted first.
-UPDATE outputs SET spec_id = (SELECT id FROM specs WHERE digest = :digest), inputs = :inputs
-WHERE output = :output AND spec_id IS NULL
+SELECT (SELECT user_version FROM pragma_user_version) AS version, (SELECT application_id FROM pragma_application_id) AS application;
 
 -- name: note-plan
--- The digest is that of the plan's bencoding; :meta is bencode(meta).
-INSERT INTO plans (digest, meta) VALUES (:digest, :meta)
+-- Gives a row if the plan was not known; then its tasks are to be noted too.
+INSERT INTO plans (digest, meta) VALUES (:plan, :meta) ON CONFLICT DO NOTHING RETURNING id;
+
+-- name: note-output
+INSERT INTO outputs (output) VALUES (:output) ON CONFLICT (output) DO UPDATE SET output = excluded.output RETURNING id;
 
 -- name: note-task
+-- :inputs is bencode({ dependency name: outputs.id }), so each input is noted before.
+INSERT INTO specs (digest, bytes) VALUES (:digest, :spec) ON CONFLICT DO NOTHING;
+INSERT INTO outputs (output) VALUES (:output) ON CONFLICT DO NOTHING;
+UPDATE outputs SET spec_id = (SELECT id FROM specs WHERE digest = :digest), inputs = :inputs
+WHERE output = :output AND spec_id IS NULL;
 INSERT INTO plan_tasks (plan_id, name, output_id)
-VALUES (:plan, :name, (SELECT id FROM outputs WHERE output = :output))
+SELECT p.id, :name, o.id FROM plans p, outputs o WHERE p.digest = :plan AND o.output = :output;
 
--- name: start-run
+-- name: begin-run
+-- :goals is bencode([task name]); params is bencode({ name: text }), here of none.
 INSERT INTO runs (run, pipeline, plan_id, params, goals, started_at, status, note, host, user, pid, version)
-VALUES (:run, :pipeline, :plan, :params, :goals, :now, 'running', '', :host, :user, :pid, :version)
+SELECT :run, :name, id, x'6465', :goals, :now, 'running', '', :host, :user, :pid, :version FROM plans WHERE digest = :plan;
 
 -- name: success
--- What stands for an output and has its bytes, as far as the record knows.
-SELECT s.id, s.location, s.store, s.stale, s.settled, s.host, s.boot, s.isolation, t.digest
-FROM outputs o JOIN standing c ON c.output_id = o.id JOIN successes s ON s.id = c.success_id JOIN trees t ON t.id = s.tree_id
-WHERE o.output = :output AND s.state = 'current'
-
--- name: candidates
--- What was made before under a resolved key: originals, earliest first.
-SELECT s.id, s.location, s.store, s.stale, s.settled, s.host, s.boot, s.isolation, t.digest
-FROM successes s JOIN trees t ON t.id = s.tree_id
-WHERE s.resolved_key = :key AND s.alias_of IS NULL AND s.state NOT IN ('lost', 'damaged') ORDER BY s.id
-
--- name: noted
--- The tree of a success, and its stamps, which an alias has from its original.
-SELECT t.bytes, o.stamps FROM successes s JOIN successes o ON o.id = coalesce(s.alias_of, s.id) JOIN trees t ON t.id = s.tree_id
-WHERE s.id = :success
+-- What stands for an output and has its bytes, as far as the record knows. An alias has its stamps from its original.
+SELECT s.id, s.location, s.store, s.stale, s.settled, s.host, s.boot, s.isolation, t.digest, t.bytes AS tree, m.stamps
+FROM outputs o JOIN standing c ON c.output_id = o.id JOIN successes s ON s.id = c.success_id
+  JOIN successes m ON m.id = coalesce(s.alias_of, s.id) JOIN trees t ON t.id = s.tree_id
+WHERE o.output = :output AND s.state = 'current';
 
 -- name: mark
 -- 'lost' or 'damaged', with all that rest on the same bytes. What stood for an output still does.
 UPDATE successes SET state = :state
-WHERE coalesce(alias_of, id) = (SELECT coalesce(alias_of, id) FROM successes WHERE id = :success)
+WHERE coalesce(alias_of, id) = (SELECT coalesce(alias_of, id) FROM successes WHERE id = :success);
 
 -- name: leases
-SELECT e.id, e.n, r.run, r.pid, e.host, e.task, l.slot FROM leases l JOIN executions e ON e.id = l.execution_id
-  JOIN runs r ON r.id = e.run_id
-WHERE l.output_id = (SELECT id FROM outputs WHERE output = :output) OR l.resolved_key = :key
+SELECT l.execution_id AS execution, l.slot, r.run, r.host, r.pid
+FROM leases l JOIN executions e ON e.id = l.execution_id JOIN runs r ON r.id = e.run_id
+WHERE l.output_id = (SELECT id FROM outputs WHERE output = :output) OR l.resolved_key = :key;
 
--- name: awaited
-SELECT outcome, failure_kind, failure_message FROM executions WHERE id = :execution
-
--- name: abandon
-UPDATE executions SET outcome = 'failure', ended_at = :now, failure_kind = 'abandoned', failure_message = 'its engine died'
-WHERE id = :execution AND outcome = 'running'
-
--- name: end-lease
-DELETE FROM leases WHERE execution_id = :execution
-
--- name: begin
-INSERT INTO executions (run_id, n, output_id, task, attempt, started_at, outcome, host, executor, isolation, path)
-VALUES ((SELECT id FROM runs WHERE run = :run), :n, (SELECT id FROM outputs WHERE output = :output), :task, 1, :now, 'running',
-  :host, :executor, 'none', :path)
+-- name: candidates
+-- What was made before under a resolved key: originals, earliest first.
+SELECT s.id, s.location, s.store, s.stale, s.settled, s.host, s.boot, s.isolation, t.digest, t.bytes AS tree, s.stamps
+FROM successes s JOIN trees t ON t.id = s.tree_id
+WHERE s.resolved_key = :key AND s.alias_of IS NULL AND s.state NOT IN ('lost', 'damaged') ORDER BY s.id;
 
 -- name: lease
+-- The leases that are there are of dead runs. The new execution is called <run>-<n>.
+UPDATE executions SET outcome = 'failure', ended_at = :now, failure_kind = 'abandoned', failure_message = 'its engine died'
+WHERE outcome = 'running' AND id IN (SELECT execution_id FROM leases
+  WHERE output_id = (SELECT id FROM outputs WHERE output = :output) OR resolved_key = :key);
+DELETE FROM leases WHERE output_id = (SELECT id FROM outputs WHERE output = :output) OR resolved_key = :key;
+INSERT INTO executions (run_id, n, output_id, task, attempt, started_at, outcome, host, executor, isolation, path)
+SELECT r.id, :n, o.id, :task, 1, :now, 'running', r.host, 'local', 'none', :path FROM runs r, outputs o
+WHERE r.run = :run AND o.output = :output;
 INSERT INTO leases (output_id, execution_id, resolved_key, token, slot)
-VALUES ((SELECT id FROM outputs WHERE output = :output), :execution, :key, :token, :slot)
-
--- name: holds
-SELECT 1 FROM leases WHERE token = :token AND execution_id = :execution
-
--- name: locations
--- Places that hold a tree of this output, or are believed to.
-SELECT location FROM successes s JOIN outputs o ON o.id = s.output_id
-WHERE o.output = :output AND s.store = :store AND s.state NOT IN ('lost', 'damaged')
-
--- name: note-tree
-INSERT INTO trees (digest, bytes) VALUES (:tree, :bytes) ON CONFLICT DO NOTHING
+SELECT e.output_id, e.id, :key, :token, :slot FROM executions e JOIN runs r ON r.id = e.run_id WHERE r.run = :run AND e.n = :n;
 
 -- name: succeed
+-- Gives no row if the lease is lost: then nothing may be written.
+INSERT INTO trees (digest, bytes) VALUES (:digest, :tree) ON CONFLICT DO NOTHING;
 INSERT INTO successes (output_id, execution_id, tree_id, resolved_key, location, store, isolation, state, stale, settled, host,
   boot, made_at, size_bytes, files, made_stale, stamps)
-SELECT output_id, id, (SELECT id FROM trees WHERE digest = :tree), :key, :location, :store, 'none', 'other', 0, 0, :host, :boot,
-  :now, :size, :files, 0, :stamps
-FROM executions WHERE id = :execution
+SELECT l.output_id, l.execution_id, t.id, l.resolved_key, :location, :store, 'none', 'other', 0, 0, :host,
+  :boot, :now, :size, :files, 0, :stamps
+FROM leases l, trees t WHERE l.token = :token AND t.digest = :digest RETURNING id;
 
 -- name: alias
 INSERT INTO successes (output_id, execution_id, alias_of, tree_id, resolved_key, location, store, isolation, state, stale,
   settled, host, boot, made_at, size_bytes, files, made_stale, stamps)
-SELECT (SELECT id FROM outputs WHERE output = :output), execution_id, id, tree_id, resolved_key, location, store, :isolation,
-  'other', 0, settled, host, boot, :now, size_bytes, files, 0, x''
-FROM successes WHERE id = :original AND alias_of IS NULL AND state NOT IN ('lost', 'damaged')
+SELECT o.id, s.execution_id, s.id, s.tree_id, s.resolved_key, s.location, s.store, 'none', 'other', 0,
+  s.settled, s.host, s.boot, :now, s.size_bytes, s.files, 0, x''
+FROM successes s, outputs o WHERE s.id = :original AND o.output = :output RETURNING id;
 
--- name: succeed-input
+-- name: read
+-- A success is made from others, as they were read: :input is the one that stood for this dependency.
 INSERT INTO success_inputs (success_id, name, input_output_id, tree_id)
-VALUES (:success, :name, (SELECT id FROM outputs WHERE output = :output), (SELECT id FROM trees WHERE digest = :tree))
+SELECT :success, :name, output_id, tree_id FROM successes WHERE id = :input;
 
--- name: judge
+-- name: stand
 -- Stale at birth, if an input is not what stands for it by now, or that is stale itself.
 UPDATE successes SET stale = EXISTS (
   SELECT 1 FROM success_inputs i WHERE i.success_id = :success AND NOT EXISTS (
     SELECT 1 FROM standing c JOIN successes v ON v.id = c.success_id
     WHERE c.output_id = i.input_output_id AND v.tree_id = i.tree_id AND v.stale = 0))
-WHERE id = :success
-
--- name: win
--- The first success wins while its bytes exist and it is valid. Changes no row where it does.
+WHERE id = :success;
+-- The first success wins while its bytes exist and it is valid; the rest changes nothing then.
 UPDATE successes SET state = 'current' WHERE id = :success AND NOT EXISTS (
   SELECT 1 FROM standing c JOIN successes b ON b.id = c.success_id
-  WHERE c.output_id = successes.output_id AND b.state = 'current' AND NOT (b.stale = 1 AND successes.stale = 0))
-
--- name: supersede
-UPDATE successes SET state = 'superseded' WHERE state = 'current' AND id = (
-  SELECT c.success_id FROM standing c JOIN successes s ON s.output_id = c.output_id WHERE s.id = :success) AND id <> :success
-
--- name: stand
-INSERT INTO standing (output_id, success_id) SELECT output_id, id FROM successes WHERE id = :success
-ON CONFLICT (output_id) DO UPDATE SET success_id = excluded.success_id
-
--- name: make-stale
--- All that was made from what stood before with other bytes, and from that.
+  WHERE c.output_id = successes.output_id AND b.state = 'current' AND NOT (b.stale = 1 AND successes.stale = 0));
+UPDATE successes SET state = 'superseded' WHERE state = 'current' AND id <> :success AND id = (
+  SELECT c.success_id FROM standing c JOIN successes s ON s.output_id = c.output_id WHERE s.id = :success AND s.state = 'current');
+INSERT INTO standing (output_id, success_id) SELECT output_id, id FROM successes WHERE id = :success AND state = 'current'
+ON CONFLICT (output_id) DO UPDATE SET success_id = excluded.success_id;
+-- All that was made from what stood before with other bytes, and from that, is stale.
 WITH RECURSIVE outdated (success_id) AS (
   SELECT s.id FROM success_inputs i JOIN successes s ON s.id = i.success_id
   WHERE i.input_output_id = (SELECT output_id FROM successes WHERE id = :success) AND s.stale = 0 AND NOT EXISTS (
@@ -139,43 +107,35 @@ WITH RECURSIVE outdated (success_id) AS (
   SELECT s.id FROM outdated d JOIN standing t ON t.success_id = d.success_id JOIN successes o ON o.id = t.success_id
     JOIN success_inputs i ON i.input_output_id = o.output_id AND i.tree_id = o.tree_id JOIN successes s ON s.id = i.success_id
   WHERE s.stale = 0)
-UPDATE successes SET stale = 1 WHERE id IN (SELECT success_id FROM outdated)
-
--- name: valid-again
--- Stale ones whose inputs are all as they were read again. To be asked again for each of these that stands, once it is valid.
-SELECT DISTINCT s.id, t.success_id IS NOT NULL AS stands
-FROM successes v JOIN standing c ON c.success_id = v.id
-  JOIN success_inputs m ON m.input_output_id = v.output_id AND m.tree_id = v.tree_id JOIN successes s ON s.id = m.success_id
-  LEFT JOIN standing t ON t.success_id = s.id
-WHERE v.id = :success AND v.stale = 0 AND s.stale = 1 AND NOT EXISTS (
-  SELECT 1 FROM success_inputs i WHERE i.success_id = s.id AND NOT EXISTS (
-    SELECT 1 FROM standing c JOIN successes w ON w.id = c.success_id
-    WHERE c.output_id = i.input_output_id AND w.tree_id = i.tree_id AND w.stale = 0))
-
--- name: revalidate
-UPDATE successes SET stale = 0 WHERE id = :success
-
--- name: tell-commit
--- So that it can be told again: what became stale, and whether an earlier tree made from the same differs.
-UPDATE successes SET made_stale = :stale, differs_from_id = (
+UPDATE successes SET stale = 1 WHERE id IN (SELECT success_id FROM outdated);
+-- To be told again: how many became stale just now, and whether an earlier tree made from the same differs.
+UPDATE successes SET made_stale = changes(), differs_from_id = (
   SELECT e.tree_id FROM successes e WHERE e.output_id = successes.output_id AND e.resolved_key = successes.resolved_key
     AND e.tree_id <> successes.tree_id AND e.alias_of IS NULL ORDER BY e.id DESC LIMIT 1)
-WHERE id = :success
+WHERE id = :success;
+
+-- name: valid-again
+-- To be repeated until it gives no row: stale ones below whose inputs are all as they were read again are valid.
+WITH RECURSIVE below (id) AS (
+  VALUES (:success)
+  UNION
+  SELECT s.id FROM below b JOIN successes v ON v.id = b.id JOIN success_inputs i ON i.input_output_id = v.output_id
+    AND i.tree_id = v.tree_id JOIN successes s ON s.id = i.success_id WHERE s.stale = 1)
+UPDATE successes SET stale = 0 WHERE stale = 1 AND id IN (SELECT id FROM below) AND NOT EXISTS (
+  SELECT 1 FROM success_inputs i WHERE i.success_id = successes.id AND NOT EXISTS (
+    SELECT 1 FROM standing c JOIN successes v ON v.id = c.success_id
+    WHERE c.output_id = i.input_output_id AND v.tree_id = i.tree_id AND v.stale = 0))
+RETURNING id;
 
 -- name: end
+-- An execution, whatever came of it, and its lease. :inputs is bencode({ dependency name: tree digest in hex }), as read.
 UPDATE executions SET outcome = :outcome, ended_at = :now, failure_kind = :kind, failure_message = :message,
-  exit_code = :exit, signal = :signal, inputs = :inputs, max_rss_bytes = :rss, user_ms = :user, system_ms = :system, log = :log,
-  scratch = :scratch
-WHERE id = :execution
-
--- name: kept
-SELECT id, scratch FROM executions WHERE scratch IS NOT NULL
-  AND output_id = (SELECT id FROM outputs WHERE output = :output) ORDER BY id DESC LIMIT -1 OFFSET 3
-
--- name: forget
-UPDATE executions SET scratch = NULL WHERE id = :execution
+  inputs = :inputs, log = :log
+WHERE id = (SELECT execution_id FROM leases WHERE token = :token);
+DELETE FROM leases WHERE token = :token;
 
 -- name: end-run
-UPDATE runs SET status = :status, ended_at = :now, ran = :ran, same = :same, reused = :reused, failed = :failed,
-  not_started = :rest
-WHERE run = :run AND status = 'running'
+UPDATE runs SET status = :status, ended_at = :now, same = 0, reused = 0, not_started = 0,
+  ran = (SELECT count(*) FROM executions e WHERE e.run_id = runs.id AND e.outcome = 'success'),
+  failed = (SELECT count(*) FROM executions e WHERE e.run_id = runs.id AND e.outcome = 'failure')
+WHERE run = :run;
