@@ -1,5 +1,5 @@
 // Calls that come while an earlier one is under way go together in the next: one round trip, and one sync of the
-// database's log, for all of them. A call that finds nothing under way goes at once.
+// database's log, for all of them. A call that finds nothing under way goes at once, or when what it waits for has passed.
 import { AlamodeError } from "../errors.ts";
 
 interface Asked<Request, Answer> {
@@ -11,13 +11,22 @@ interface Asked<Request, Answer> {
 export class Gathered<Request, Answer> {
   readonly #most: number;
   readonly #call: (requests: readonly Request[]) => Promise<readonly Answer[]>;
+  readonly #turn: (() => Promise<void>) | undefined;
   #waiting: Asked<Request, Answer>[] = [];
   #busy = false;
 
-  /** `call` answers in the order of its requests, of which it gets `most` at once. When it throws, each is asked by itself. */
-  constructor(most: number, call: (requests: readonly Request[]) => Promise<readonly Answer[]>) {
+  /**
+   * `call` answers in the order of its requests, of which it gets `most` at once. When it throws, each is asked by itself.
+   * `turn` is waited for before each call: what comes meanwhile goes with it.
+   */
+  constructor(
+    most: number,
+    call: (requests: readonly Request[]) => Promise<readonly Answer[]>,
+    turn?: () => Promise<void>,
+  ) {
     this.#most = most;
     this.#call = call;
+    this.#turn = turn;
   }
 
   ask(request: Request): Promise<Answer> {
@@ -30,6 +39,7 @@ export class Gathered<Request, Answer> {
   async #go(): Promise<void> {
     this.#busy = true;
     while (this.#waiting.length > 0) {
+      if (this.#turn !== undefined) await this.#turn();
       const together = this.#waiting.splice(0, this.#most);
       await this.#askAll(together);
     }

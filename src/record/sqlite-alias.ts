@@ -1,6 +1,6 @@
 // Early cut-off in the embedded record: what was made once under a resolved key stands for whatever has the same key.
 import { isolationSuffices } from "./isolation.ts";
-import { takePlace, writeInputs } from "./sqlite-commit.ts";
+import { inputRows, placeOf, takePlace, writeInputs } from "./sqlite-commit.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { noteOutput } from "./sqlite-plans.ts";
 import { candidatesOf, currentSuccess } from "./sqlite-successes.ts";
@@ -12,7 +12,8 @@ export function aliasCalls(db: SqliteConnection, now: () => Millis): AliasCalls 
   return {
     candidates: (resolvedKeys, isolation) =>
       db.read(() => resolvedKeys.map((key) => candidatesOf(db, key, isolation))),
-    alias: (requests) => db.write(() => requests.map((request) => aliasOne(db, request, now()))),
+    alias: async (requests) =>
+      requests.length === 0 ? [] : db.write(() => requests.map((request) => aliasOne(db, request, now()))),
   };
 }
 
@@ -22,22 +23,26 @@ function aliasOne(db: SqliteConnection, request: AliasRequest, madeAt: Millis): 
     return standing;
   }
   const outputId = noteOutput(db, request.output);
+  const inputs = inputRows(db, request.inputs);
+  const place = placeOf(db, outputId, inputs, request.isolation);
   // Stamps are not copied: they may be long, and are looked up at the original.
   const written = db.get<{ id: number }>(
     `INSERT INTO successes (output_id, execution_id, alias_of, tree_id, resolved_key, location, store, isolation, state, stale,
        settled, host, boot, made_at, size_bytes, files, made_stale, stamps)
-     SELECT ?, execution_id, id, tree_id, resolved_key, location, store, ?, 'other', 0, settled, host, boot, ?, size_bytes,
+     SELECT ?, execution_id, id, tree_id, resolved_key, location, store, ?, ?, ?, settled, host, boot, ?, size_bytes,
        files, 0, x''
      FROM successes
      WHERE id = ? AND alias_of IS NULL AND state NOT IN ('lost', 'damaged')
      RETURNING id`,
     outputId,
     request.isolation,
+    place.state,
+    place.stale ? 1 : 0,
     madeAt,
     request.original,
   );
   if (written === undefined) return undefined;
-  writeInputs(db, written.id, request.inputs);
-  takePlace(db, outputId, written.id, request.isolation);
+  writeInputs(db, written.id, inputs);
+  takePlace(db, outputId, written.id, place);
   return currentSuccess(db, request.output);
 }

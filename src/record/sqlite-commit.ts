@@ -3,11 +3,11 @@ import { encode } from "../bencode/encode.ts";
 import type { TreeDigest } from "../store/types.ts";
 import { leaseLost } from "./errors.ts";
 import { isolationSuffices } from "./isolation.ts";
-import { bytesOf, hex, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
+import { bytesOf, hex, SELECT_SUCCESS, type SuccessRow, splitExecution, successOf } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { executionRow } from "./sqlite-leases.ts";
-import { noteOutput } from "./sqlite-plans.ts";
-import { followChange, hasOutdatedInput } from "./sqlite-validity.ts";
+import { noteOutput, outputRow } from "./sqlite-plans.ts";
+import { followChange, isOutdated } from "./sqlite-validity.ts";
 import type { CommitRequest, Committed, Isolation, RecordDb, SuccessState } from "./types.ts";
 
 type CommitCalls = Pick<RecordDb, "commit">;
@@ -16,52 +16,124 @@ export function commitCalls(db: SqliteConnection): CommitCalls {
   return { commit: (request) => db.write(() => commit(db, request)) };
 }
 
-function commit(db: SqliteConnection, request: CommitRequest): Committed {
-  const executionId = executionRow(db, request.execution);
-  const earlier = executionId === undefined ? undefined : answerOf(db, executionId);
-  if (earlier !== undefined) return earlier; // committed before: the answer was lost on its way
-  const lease = db.get<{ output_id: number }>(
-    `SELECT l.output_id FROM leases l JOIN outputs o ON o.id = l.output_id
-     WHERE l.token = ? AND l.execution_id = ? AND o.output = ?`,
-    request.token,
-    executionId ?? 0,
-    bytesOf(request.output),
-  );
-  if (lease === undefined || executionId === undefined) throw leaseLost(request);
+const LEASE = `
+  SELECT l.output_id, l.execution_id FROM leases l JOIN executions e ON e.id = l.execution_id JOIN runs r ON r.id = e.run_id
+  WHERE l.token = ? AND l.output_id = ? AND r.run = ? AND e.n = ? AND e.outcome = 'running'`;
 
-  const outputId = lease.output_id;
-  const success = writeSuccess(db, request, outputId, executionId);
-  const madeStale = takePlace(db, outputId, success.id, request.isolation);
-  db.run(
-    `UPDATE successes SET made_stale = ?, differs_from_id = (
-       SELECT e.tree_id FROM successes e
-       WHERE e.output_id = successes.output_id AND e.resolved_key = successes.resolved_key AND e.tree_id <> successes.tree_id
-         AND e.alias_of IS NULL
-       ORDER BY e.id DESC LIMIT 1)
-     WHERE id = ?`,
-    madeStale,
-    success.id,
+function commit(db: SqliteConnection, request: CommitRequest): Committed {
+  const { run, n } = splitExecution(request.execution);
+  const lease = db.get<{ output_id: number; execution_id: number }>(
+    LEASE,
+    request.token,
+    outputRow(db, request.output) ?? 0,
+    run,
+    n,
   );
-  endExecution(db, request, executionId);
-  return answerOf(db, executionId)!;
+  if (lease === undefined) {
+    const executionId = executionRow(db, request.execution);
+    const earlier = executionId === undefined ? undefined : answerOf(db, executionId);
+    if (earlier !== undefined) return earlier; // committed before: the answer was lost on its way
+    throw leaseLost(request);
+  }
+  const outputId = lease.output_id;
+  const treeId = noteTree(db, request);
+  const inputs = inputRows(db, request.inputs);
+  const place = placeOf(db, outputId, inputs, request.isolation);
+  const differs = db.get<{ tree_id: number; digest: Uint8Array }>(
+    DIFFERS,
+    outputId,
+    bytesOf(request.resolvedKey),
+    treeId,
+  );
+  const id = db.insert(
+    INSERT_SUCCESS,
+    outputId,
+    lease.execution_id,
+    treeId,
+    bytesOf(request.resolvedKey),
+    request.location,
+    request.store,
+    request.isolation,
+    place.state,
+    place.stale ? 1 : 0,
+    request.host,
+    request.boot,
+    request.endedAt,
+    request.sizeBytes,
+    request.files,
+    differs?.tree_id ?? null,
+    request.stamps,
+  );
+  writeInputs(db, id, inputs);
+  const madeStale = takePlace(db, outputId, id, place);
+  if (madeStale > 0) db.run("UPDATE successes SET made_stale = ? WHERE id = ?", madeStale, id);
+  endExecution(db, request, lease.execution_id);
+  db.run("DELETE FROM leases WHERE output_id = ?", outputId);
+  const { output, execution, treeDigest, location, store, isolation, host, boot, endedAt, sizeBytes, files } =
+    request;
+  return {
+    success: {
+      id,
+      output,
+      execution,
+      treeDigest,
+      location,
+      store,
+      isolation,
+      state: place.state,
+      stale: place.stale,
+      settled: false,
+      host,
+      boot,
+      madeAt: endedAt,
+      sizeBytes,
+      files,
+    },
+    ...(differs !== undefined && { differsFrom: hex(differs.digest) as TreeDigest }),
+    madeStale,
+  };
 }
 
-/**
- * Decides what a new success is beside the one that stands, and lets it take that place if it is to. In a write
- * transaction, with the success and its inputs written. Returns how many others became stale by it.
- */
+/** The last of other bytes that this output was made with, of the same inputs. */
+const DIFFERS = `
+  SELECT s.tree_id, t.digest FROM successes s JOIN trees t ON t.id = s.tree_id
+  WHERE s.output_id = ? AND s.resolved_key = ? AND s.tree_id <> ? AND s.alias_of IS NULL
+  ORDER BY s.id DESC LIMIT 1`;
+const INSERT_SUCCESS = `
+  INSERT INTO successes (output_id, execution_id, tree_id, resolved_key, location, store, isolation, state, stale,
+    settled, host, boot, made_at, size_bytes, files, differs_from_id, made_stale, stamps)
+  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?, ?, ?, ?, 0, ?)`;
+
+/** What a new success is beside the one that stands. */
+export interface Place {
+  readonly state: "current" | "other";
+  readonly stale: boolean;
+  readonly before: Standing | undefined;
+}
+
+/** Decides it, in the write transaction that then writes the success with its inputs, and calls `takePlace`. */
+export function placeOf(
+  db: SqliteConnection,
+  outputId: number,
+  inputs: readonly InputRow[],
+  isolation: Isolation,
+): Place {
+  const before = db.get<Standing>(STANDING, outputId);
+  const stale = inputs.some((input) => isOutdated(db, input.outputId, input.treeId));
+  return { state: stateOf({ stale, isolation }, before), stale, before };
+}
+
+/** Lets it stand for the output if it is to. Returns how many others became stale by it. */
 export function takePlace(
   db: SqliteConnection,
   outputId: number,
   successId: number,
-  isolation: Isolation,
+  { state, before }: Place,
 ): number {
-  const before = standingOf(db, outputId);
-  const stale = hasOutdatedInput(db, successId);
-  const state = stateOf({ stale, isolation }, before);
-  db.run("UPDATE successes SET stale = ?, state = ? WHERE id = ?", stale ? 1 : 0, state, successId);
   if (state !== "current") return 0;
-  db.run("UPDATE successes SET state = 'superseded' WHERE id = ? AND state = 'current'", before?.id ?? 0);
+  if (before !== undefined) {
+    db.run("UPDATE successes SET state = 'superseded' WHERE id = ? AND state = 'current'", before.id);
+  }
   db.run(
     `INSERT INTO standing (output_id, success_id) VALUES (?, ?)
      ON CONFLICT (output_id) DO UPDATE SET success_id = excluded.success_id`,
@@ -71,19 +143,14 @@ export function takePlace(
   return followChange(db, outputId);
 }
 
+const STANDING = `
+  SELECT s.id, s.isolation, s.state, s.stale FROM standing c JOIN successes s ON s.id = c.success_id WHERE c.output_id = ?`;
+
 interface Standing {
   readonly id: number;
   readonly isolation: Isolation;
   readonly state: SuccessState;
   readonly stale: number;
-}
-
-function standingOf(db: SqliteConnection, outputId: number): Standing | undefined {
-  return db.get<Standing>(
-    `SELECT s.id, s.isolation, s.state, s.stale FROM standing c JOIN successes s ON s.id = c.success_id
-     WHERE c.output_id = ?`,
-    outputId,
-  );
 }
 
 /** The first success wins while its bytes exist, it is valid, and it counts where the new one was made. */
@@ -97,61 +164,44 @@ function stateOf(
   return isolationSuffices(before.isolation, success.isolation) ? "other" : "current";
 }
 
-/** Writes the success, as `other` and valid for now, and its inputs. */
-function writeSuccess(
-  db: SqliteConnection,
-  request: CommitRequest,
-  outputId: number,
-  executionId: number,
-): { id: number } {
-  const treeId =
-    treeRow(db, request.treeDigest) ??
-    db.get<{ id: number }>(
-      "INSERT INTO trees (digest, bytes) VALUES (?, ?) RETURNING id",
-      bytesOf(request.treeDigest),
-      request.tree,
-    )!.id;
-  const success = db.get<{ id: number }>(
-    `INSERT INTO successes (output_id, execution_id, tree_id, resolved_key, location, store, isolation, state, stale,
-       settled, host, boot, made_at, size_bytes, files, made_stale, stamps)
-     VALUES (?, ?, ?, ?, ?, ?, ?, 'other', 0, 0, ?, ?, ?, ?, ?, 0, ?) RETURNING id`,
-    outputId,
-    executionId,
-    treeId,
-    bytesOf(request.resolvedKey),
-    request.location,
-    request.store,
-    request.isolation,
-    request.host,
-    request.boot,
-    request.endedAt,
-    request.sizeBytes,
-    request.files,
-    request.stamps,
-  )!;
-  writeInputs(db, success.id, request.inputs);
-  return success;
+/** What a success is made from, by database ids. */
+export interface InputRow {
+  readonly name: string;
+  readonly outputId: number;
+  readonly treeId: number;
 }
 
-/** Writes what a success was made from. */
-export function writeInputs(db: SqliteConnection, successId: number, inputs: CommitRequest["inputs"]): void {
-  for (const [name, input] of Object.entries(inputs)) {
-    const inputTree = treeRow(db, input.treeDigest);
-    if (inputTree === undefined) {
+/** Looks the ids up; outputs are noted by their names if need be. In a write transaction. */
+export function inputRows(db: SqliteConnection, inputs: CommitRequest["inputs"]): InputRow[] {
+  return Object.entries(inputs).map(([name, { output, treeDigest }]) => {
+    const treeId = db.id(TREE_ID, treeDigest);
+    if (treeId === undefined) {
       throw new Error(`input "${name}" has a tree that no success has. This is a bug; please report it.`);
     }
+    return { name, outputId: noteOutput(db, output), treeId };
+  });
+}
+
+export function writeInputs(db: SqliteConnection, successId: number, inputs: readonly InputRow[]): void {
+  for (const { name, outputId, treeId } of inputs) {
     db.run(
       "INSERT INTO success_inputs (success_id, name, input_output_id, tree_id) VALUES (?, ?, ?, ?)",
       successId,
       name,
-      noteOutput(db, input.output),
-      inputTree,
+      outputId,
+      treeId,
     );
   }
 }
 
-function treeRow(db: SqliteConnection, digest: TreeDigest): number | undefined {
-  return db.get<{ id: number }>("SELECT id FROM trees WHERE digest = ?", bytesOf(digest))?.id;
+const TREE_ID = "SELECT id FROM trees WHERE digest = ?";
+
+function noteTree(db: SqliteConnection, { treeDigest, tree }: CommitRequest): number {
+  const known = db.id(TREE_ID, treeDigest);
+  if (known !== undefined) return known;
+  const id = db.insert("INSERT INTO trees (digest, bytes) VALUES (?, ?)", bytesOf(treeDigest), tree);
+  db.learn(TREE_ID, treeDigest, id);
+  return id;
 }
 
 function endExecution(db: SqliteConnection, request: CommitRequest, executionId: number): void {
@@ -170,7 +220,6 @@ function endExecution(db: SqliteConnection, request: CommitRequest, executionId:
     request.log ?? null,
     executionId,
   );
-  db.run("DELETE FROM leases WHERE execution_id = ?", executionId);
 }
 
 function answerOf(db: SqliteConnection, executionId: number): Committed | undefined {

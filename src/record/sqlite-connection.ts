@@ -1,10 +1,13 @@
 // One connection to the embedded record: opening, transactions, prepared statements. Knows nothing of what is stored.
+// A transaction costs more than all that a step writes in it: so writes that are asked for in the same turn share one.
 import { accessSync, constants, existsSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync, type SQLInputValue, type StatementSync } from "node:sqlite";
-import { setTimeout as delay } from "node:timers/promises";
+import { setTimeout as delay, setImmediate as nextTurn } from "node:timers/promises";
 import { makeFolder } from "../make-folder.ts";
+import { Gathered } from "./gathered.ts";
 import { refuseNetworkFileSystem } from "./network-file-system.ts";
+import { bytesOf } from "./rows.ts";
 import { migrate, SCHEMA_VERSION, schemaVersion } from "./schema.ts";
 import { isBusy, recordError } from "./sqlite-errors.ts";
 
@@ -13,6 +16,14 @@ const BLOCKING_MS = 50;
 const PAUSE_MS = 10;
 /** A checkpoint syncs twice. A commit writes about 20 pages, so that SQLite's own 1,000 would mean one every 50 steps; 32 MB. */
 const CHECKPOINT_PAGES = 8192;
+/** How many writes become one transaction at most. */
+const MOST_WRITES = 256;
+/** How many ids of one kind are remembered: some 10 MB. */
+const MOST_IDS = 65_536;
+
+const BEGIN_READ = "BEGIN";
+const BEGIN_WRITE = "BEGIN IMMEDIATE";
+const COMMIT = "COMMIT";
 
 export class SqliteConnection {
   /** Absolute path of the database. */
@@ -20,6 +31,13 @@ export class SqliteConnection {
   readonly #db: DatabaseSync;
   readonly #busyTimeoutMs: number;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #writes = new Gathered<() => unknown, unknown>(
+    MOST_WRITES,
+    (bodies) => this.#patiently(() => this.#transaction(BEGIN_WRITE, () => bodies.map((body) => body()))),
+    nextTurn,
+  );
+  /** For each look-up, what it gave. */
+  readonly #ids = new Map<string, Map<string, number>>();
 
   private constructor(file: string, db: DatabaseSync, busyTimeoutMs: number) {
     this.file = file;
@@ -63,14 +81,23 @@ export class SqliteConnection {
     if (version < SCHEMA_VERSION) await this.write(() => migrate(this.#db, this.file));
   }
 
-  /** Runs `body` on one snapshot of the database. `body` must not wait for anything. */
+  /** Runs `body`, at once, on one snapshot of the database. `body` must not wait for anything. */
   read<T>(body: () => T): Promise<T> {
-    return this.#patiently(() => this.#transaction("BEGIN", body));
+    return this.#patiently(() => this.#transaction(BEGIN_READ, body));
   }
 
-  /** Runs `body` as the only writer: all of it happens, or nothing. `body` may run again after a lock was waited for. */
+  /** Runs `body`, at once, which reads by one statement: that is a snapshot of its own. */
+  readOne<T>(body: () => T): Promise<T> {
+    return this.#patiently(body);
+  }
+
+  /**
+   * Runs `body` as the only writer: all of it happens, or nothing. It runs at the end of this turn of the event loop, after those
+   * that were asked for before, in one transaction with them; if one of them throws, each in one of its own. So `body` may run
+   * again, as it may after a lock was waited for.
+   */
   write<T>(body: () => T): Promise<T> {
-    return this.#patiently(() => this.#transaction("BEGIN IMMEDIATE", body));
+    return this.#writes.ask(body) as Promise<T>;
   }
 
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {
@@ -84,6 +111,36 @@ export class SqliteConnection {
   /** Returns how many rows were changed. */
   run(sql: string, ...values: SQLInputValue[]): number {
     return Number(this.#statement(sql).run(...values).changes);
+  }
+
+  /** Returns the new row's id. */
+  insert(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.#statement(sql).run(...values).lastInsertRowid);
+  }
+
+  /** Returns the new row's id; undefined where `sql` selects nothing to insert. */
+  insertOne(sql: string, ...values: SQLInputValue[]): number | undefined {
+    const { changes, lastInsertRowid } = this.#statement(sql).run(...values);
+    return changes === 0 ? undefined : Number(lastInsertRowid);
+  }
+
+  /**
+   * The id that `sql` selects for these hex digits; remembered, so it must be of a row that is never removed nor gets another
+   * id. What was learned in a transaction that did not happen is forgotten.
+   */
+  id(sql: string, hexDigits: string): number | undefined {
+    const known = this.#ids.get(sql)?.get(hexDigits);
+    if (known !== undefined) return known;
+    const id = this.get<{ id: number }>(sql, bytesOf(hexDigits))?.id;
+    if (id !== undefined) this.learn(sql, hexDigits, id);
+    return id;
+  }
+
+  /** Remembers what `id` would find. */
+  learn(sql: string, hexDigits: string, id: number): void {
+    const ids = this.#ids.get(sql);
+    if (ids !== undefined && ids.size < MOST_IDS) ids.set(hexDigits, id);
+    else this.#ids.set(sql, new Map([[hexDigits, id]]));
   }
 
   close(): void {
@@ -100,12 +157,13 @@ export class SqliteConnection {
   }
 
   #transaction<T>(begin: string, body: () => T): T {
-    this.#db.exec(begin);
+    this.#statement(begin).run();
     try {
       const answer = body();
-      this.#db.exec("COMMIT");
+      this.#statement(COMMIT).run();
       return answer;
     } catch (error) {
+      this.#ids.clear();
       // Some errors (a full disk) have ended the transaction already.
       if (this.#db.isTransaction) this.#db.exec("ROLLBACK");
       throw error;

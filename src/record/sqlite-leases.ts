@@ -38,16 +38,17 @@ export function leaseCalls(db: SqliteConnection, now: () => Millis): LeaseCalls 
     async claim(request) {
       if (request.waitedFor !== undefined) {
         // Those who wait ask often, and most often nothing has changed: that needs no turn at writing.
-        const answer = await db.read(() => outdatedInputs(db, request) ?? answerWithoutLease(db, request));
+        const answer = await db.read(() => answerWithoutLease(db, request, findLeases(db, request)));
         if (answer !== undefined) return answer;
       }
-      return db.write(
-        () =>
-          outdatedInputs(db, request) ??
-          answerWithoutLease(db, request) ??
+      return db.write(() => {
+        const leases = findLeases(db, request);
+        return (
+          answerWithoutLease(db, request, leases) ??
           madeSince(db, request) ??
-          takeLease(db, now(), request),
-      );
+          takeLease(db, now(), request, leases)
+        );
+      });
     },
     fail: (token, execution, failure, end) => db.write(() => fail(db, token, execution, failure, end)),
   };
@@ -71,8 +72,14 @@ function outdatedInputs(db: SqliteConnection, { inputs }: ClaimRequest): Claim |
   return outputs.length === 0 ? undefined : { kind: "outdated", outputs };
 }
 
-/** The answer, if it is another than that the lease is to be had. */
-function answerWithoutLease(db: SqliteConnection, request: ClaimRequest): Claim | undefined {
+/** The answer, if it is another than that the lease is to be had. `leases` are those that are in the way. */
+function answerWithoutLease(
+  db: SqliteConnection,
+  request: ClaimRequest,
+  leases: readonly Lease[],
+): Claim | undefined {
+  const outdated = outdatedInputs(db, request);
+  if (outdated !== undefined) return outdated;
   const awaited = request.waitedFor === undefined ? undefined : findExecution(db, request.waitedFor);
   const success = currentSuccess(db, request.output);
   if (success !== undefined && isolationSuffices(success.isolation, request.isolation)) {
@@ -83,7 +90,7 @@ function answerWithoutLease(db: SqliteConnection, request: ClaimRequest): Claim 
   if (awaited?.failure !== undefined && !NOT_THE_TASKS.includes(awaited.failure.kind)) {
     return { kind: "failed", execution: awaited };
   }
-  const living = findLeases(db, request).find(({ holder }) => runLives(db, holder.run));
+  const living = leases.find(({ holder }) => runLives(db, holder.run));
   return living && { kind: "held", holder: living.holder };
 }
 
@@ -93,9 +100,13 @@ function madeSince(db: SqliteConnection, request: ClaimRequest): Claim | undefin
   return candidatesOf(db, request.resolvedKey, request.isolation).length > 0 ? { kind: "same" } : undefined;
 }
 
-/** In a write transaction in which nothing else answered the request: leases that are there are dead runs'. */
-function takeLease(db: SqliteConnection, startedAt: Millis, request: ClaimRequest): Claim {
-  const leftBehind = findLeases(db, request);
+/** In a write transaction in which nothing else answered the request: the leases that are there are dead runs'. */
+function takeLease(
+  db: SqliteConnection,
+  startedAt: Millis,
+  request: ClaimRequest,
+  leftBehind: readonly Lease[],
+): Claim {
   for (const dead of leftBehind) {
     db.run(
       `UPDATE executions SET outcome = 'failure', ended_at = ?, failure_kind = 'abandoned', failure_message = 'its engine died'
@@ -106,29 +117,22 @@ function takeLease(db: SqliteConnection, startedAt: Millis, request: ClaimReques
     db.run("DELETE FROM leases WHERE execution_id = ?", dead.executionId);
   }
   const { run, n } = splitExecution(request.execution);
-  const runRow = db.get<{ id: number; host: string }>("SELECT id, host FROM runs WHERE run = ?", run);
-  if (runRow === undefined || run !== request.run) {
-    throw ofNoRun(request.execution);
-  }
   const outputId = noteOutput(db, request.output);
-  const { id } = db.get<{ id: number }>(
-    `INSERT INTO executions (run_id, n, output_id, task, attempt, started_at, outcome, host, executor, isolation, path)
-     VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?) RETURNING id`,
-    runRow.id,
+  const executionId = db.insertOne(
+    INSERT_EXECUTION,
     n,
     outputId,
     request.task,
     request.attempt,
     startedAt,
-    runRow.host,
     request.executor,
     request.isolation,
     request.path,
-  )!;
+    run === request.run ? run : "",
+  );
+  if (executionId === undefined) throw ofNoRun(request.execution);
   const token = nextToken();
-  const insert =
-    "INSERT INTO leases (output_id, execution_id, resolved_key, token, slot) VALUES (?, ?, ?, ?, ?)";
-  db.run(insert, outputId, id, bytesOf(request.resolvedKey), token, request.slot);
+  db.run(INSERT_LEASE, outputId, executionId, bytesOf(request.resolvedKey), token, request.slot);
   return {
     kind: "claimed",
     token,
@@ -137,26 +141,36 @@ function takeLease(db: SqliteConnection, startedAt: Millis, request: ClaimReques
   };
 }
 
+const INSERT_EXECUTION = `
+  INSERT INTO executions (run_id, n, output_id, task, attempt, started_at, outcome, host, executor, isolation, path)
+  SELECT id, ?, ?, ?, ?, ?, 'running', host, ?, ?, ? FROM runs WHERE run = ?`;
+const INSERT_LEASE =
+  "INSERT INTO leases (output_id, execution_id, resolved_key, token, slot) VALUES (?, ?, ?, ?, ?)";
+
+interface Lease {
+  readonly executionId: number;
+  readonly holder: Holder;
+}
+
+interface LeaseRow extends Omit<Holder, "execution"> {
+  readonly id: number;
+  readonly n: number;
+}
+
+const FIND_LEASES = `
+  SELECT e.id, r.run, e.n, e.task, e.host, r.pid, e.started_at AS since, l.slot
+  FROM leases l JOIN executions e ON e.id = l.execution_id JOIN runs r ON r.id = e.run_id
+  WHERE l.output_id = ? OR l.resolved_key = ? ORDER BY l.output_id = ? DESC`;
+
 /** Leases (of this very run too, when plans that its tasks wrote share a task) on the output, first, and on the resolved key under whatever output. */
-function findLeases(db: SqliteConnection, request: ClaimRequest): { executionId: number; holder: Holder }[] {
-  interface LeaseRow extends Omit<Holder, "execution"> {
-    readonly id: number;
-    readonly n: number;
-    readonly same_output: number;
-  }
+function findLeases(db: SqliteConnection, request: ClaimRequest): Lease[] {
   const outputId = outputRow(db, request.output) ?? 0;
-  const rows = db.all<LeaseRow>(
-    `SELECT e.id, r.run, e.n, e.task, e.host, r.pid, e.started_at AS since, l.slot, l.output_id = ? AS same_output
-     FROM leases l JOIN executions e ON e.id = l.execution_id JOIN runs r ON r.id = e.run_id
-     WHERE l.output_id = ? OR l.resolved_key = ? ORDER BY same_output DESC`,
-    outputId,
-    outputId,
-    bytesOf(request.resolvedKey),
-  );
-  return rows.map(({ id, n, same_output: _, ...rest }) => ({
-    executionId: id,
-    holder: { ...rest, execution: `${rest.run}-${n}` },
-  }));
+  return db
+    .all<LeaseRow>(FIND_LEASES, outputId, bytesOf(request.resolvedKey), outputId)
+    .map(({ id, n, ...rest }) => ({
+      executionId: id,
+      holder: { ...rest, execution: `${rest.run}-${n}` },
+    }));
 }
 
 function findExecution(db: SqliteConnection, execution: ExecutionId): Execution | undefined {

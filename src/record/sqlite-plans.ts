@@ -28,16 +28,16 @@ export function planQueries(db: SqliteConnection): PlanQueries {
   };
 }
 
+const OUTPUT_ID = "SELECT id FROM outputs WHERE output = ?";
+
 /** Database id of an output; undefined if the record has never heard of it. */
 export function outputRow(db: SqliteConnection, output: OutputId): number | undefined {
-  return db.get<{ id: number }>("SELECT id FROM outputs WHERE output = ?", bytesOf(output))?.id;
+  return db.id(OUTPUT_ID, output);
 }
 
 /** Database id of an output, which is noted by its name alone if need be. In a write transaction. */
 export function noteOutput(db: SqliteConnection, output: OutputId): number {
-  const known = outputRow(db, output);
-  if (known !== undefined) return known;
-  return db.get<{ id: number }>("INSERT INTO outputs (output) VALUES (?) RETURNING id", bytesOf(output))!.id;
+  return outputRow(db, output) ?? db.insert("INSERT INTO outputs (output) VALUES (?)", bytesOf(output));
 }
 
 /** Notes the plan unless it is known, and returns its database id. In a write transaction. Throws `plan-unknown`. */

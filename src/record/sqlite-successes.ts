@@ -5,6 +5,7 @@ import { notThere } from "./errors.ts";
 import { isolationSuffices } from "./isolation.ts";
 import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
+import { outputRow } from "./sqlite-plans.ts";
 import type { Isolation, RecordDb, Standing, Success } from "./types.ts";
 
 type SuccessCalls = Pick<
@@ -21,6 +22,10 @@ type SuccessCalls = Pick<
   | "lastSuccess"
 >;
 
+const LOCATIONS = `
+  SELECT DISTINCT s.location FROM successes s JOIN outputs o ON o.id = s.output_id
+  WHERE o.output = ? AND s.store = ? AND s.state NOT IN ('lost', 'damaged') ORDER BY s.location`;
+
 export function successCalls(db: SqliteConnection): SuccessCalls {
   return {
     successes: (outputs) => db.read(() => currentSuccesses(db, outputs)),
@@ -31,11 +36,9 @@ export function successCalls(db: SqliteConnection): SuccessCalls {
         return db.all<SuccessRow>(sql, bytesOf(output)).map(successOf);
       }),
     locations: (output, store) =>
-      db.read(() => {
-        const sql = `SELECT DISTINCT s.location FROM successes s JOIN outputs o ON o.id = s.output_id
-          WHERE o.output = ? AND s.store = ? AND s.state NOT IN ('lost', 'damaged') ORDER BY s.location`;
-        return db.all<{ location: Location }>(sql, bytesOf(output), store).map((row) => row.location);
-      }),
+      db.readOne(() =>
+        db.all<{ location: Location }>(LOCATIONS, bytesOf(output), store).map((row) => row.location),
+      ),
     tree: (digest) =>
       db.read(() => {
         const row = db.get<{ bytes: Uint8Array }>(
@@ -80,21 +83,22 @@ function originalOf(db: SqliteConnection, success: number): number {
   return db.get<{ id: number }>(sql, success)?.id ?? success;
 }
 
+const CURRENT = `${SELECT_SUCCESS} JOIN standing c ON c.success_id = s.id WHERE c.output_id = ? AND s.state = 'current'`;
+
 /** What stands for the output and has its bytes, as far as the record knows. */
 export function currentSuccess(db: SqliteConnection, output: OutputId): Success | undefined {
-  const row = db.get<SuccessRow>(
-    `${SELECT_SUCCESS} JOIN standing c ON c.success_id = s.id WHERE o.output = ? AND s.state = 'current'`,
-    bytesOf(output),
-  );
+  const outputId = outputRow(db, output);
+  const row = outputId === undefined ? undefined : db.get<SuccessRow>(CURRENT, outputId);
   return row && successOf(row);
 }
 
+const CANDIDATES = `${SELECT_SUCCESS}
+  WHERE s.resolved_key = ? AND s.alias_of IS NULL AND s.state NOT IN ('lost', 'damaged') ORDER BY s.id`;
+
 /** Originals with this resolved key that may stand for others, earliest first. */
 export function candidatesOf(db: SqliteConnection, resolvedKey: string, isolation: Isolation): Success[] {
-  const sql = `${SELECT_SUCCESS}
-    WHERE s.resolved_key = ? AND s.alias_of IS NULL AND s.state NOT IN ('lost', 'damaged') ORDER BY s.id`;
   return db
-    .all<SuccessRow>(sql, bytesOf(resolvedKey))
+    .all<SuccessRow>(CANDIDATES, bytesOf(resolvedKey))
     .map(successOf)
     .filter((success) => isolationSuffices(success.isolation, isolation));
 }

@@ -1,21 +1,23 @@
 // Validity of successes in the embedded record: what validity-sql.ts says, followed downstream.
 import type { SqliteConnection } from "./sqlite-connection.ts";
-import { becomesValid, makeStale, outdatedInput } from "./validity-sql.ts";
+import { becomesValid, makeStale, outdatedRead } from "./validity-sql.ts";
 
-const OUTDATED_INPUT = outdatedInput("?");
+const OUTDATED = outdatedRead("?", "?");
+const HAS_DEPENDENTS = "SELECT 1 FROM success_inputs WHERE input_output_id = ? LIMIT 1";
 const MAKE_STALE = makeStale("?");
 const BECOMES_VALID = becomesValid("?");
 
 /** Follows what stands for an output now having changed. In a write transaction. Returns how many became stale. */
 export function followChange(db: SqliteConnection, outputId: number): number {
+  if (db.get(HAS_DEPENDENTS, outputId) === undefined) return 0;
   const madeStale = db.run(MAKE_STALE, outputId);
   makeValid(db, outputId);
   return madeStale;
 }
 
-/** Whether any input of this success is outdated. */
-export function hasOutdatedInput(db: SqliteConnection, successId: number): boolean {
-  return db.get(OUTDATED_INPUT, successId) !== undefined;
+/** Whether this tree is not what stands for that output, or that is stale. By database ids. */
+export function isOutdated(db: SqliteConnection, outputId: number, treeId: number): boolean {
+  return db.get(OUTDATED, outputId, treeId) !== undefined;
 }
 
 /** An output remade with the bytes it had before makes valid again what was made from them, and from those. */

@@ -12,6 +12,10 @@ const OUTDATED = `NOT EXISTS (
 export const outdatedInput = (successId: string) =>
   `SELECT 1 FROM success_inputs i WHERE i.success_id = ${successId} AND ${OUTDATED} LIMIT 1`;
 
+/** Has a row if what was read of an output is outdated, before there is a success of it. */
+export const outdatedRead = (outputId: string, treeId: string) =>
+  `SELECT 1 FROM (SELECT ${outputId} AS input_output_id, ${treeId} AS tree_id) AS i WHERE ${OUTDATED}`;
+
 /** Marks what became stale now that something else stands for the output. */
 export const makeStale = (outputId: string) => `
   WITH RECURSIVE outdated (success_id) AS (
