@@ -188,6 +188,7 @@ const KINDS: Readonly<Record<string, FailureKind>> = {
   "source-unavailable": "source-unavailable",
   "fetch-failed": "source-unavailable",
   "store-unreachable": "store-unavailable",
+  "making-lost": "store-unavailable",
 };
 
 /** A failure of the engine's surroundings while it staged, hashed or committed; undefined for anything else, which is a bug. */

@@ -15,6 +15,8 @@ import {
 
 /** A log larger than this is cut. */
 const CAP_BYTES = 16 * 2 ** 20;
+/** How many of its last lines a failure shows. */
+export const TAIL_LINES = 20;
 /** How much of each end is kept. */
 const END_BYTES = 2 ** 20;
 

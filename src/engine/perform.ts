@@ -101,6 +101,7 @@ export async function perform(performance: Performance): Promise<Performed> {
         logs,
         cleared: new Set(),
         inputLinks,
+        lostMakings: new Map(),
         spareLogs: statSync(main.scratchDir).dev === statSync(main.logDir).dev,
         ownsStore: ownership(record),
         checks: new InputChecks(record, stores),

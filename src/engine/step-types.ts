@@ -35,6 +35,8 @@ export interface StepContext {
   /** Slots that the step before left as `clearSlot` would. */
   readonly cleared: Set<string>;
   readonly inputLinks: InputLinks;
+  /** How often outputs were lost while they were made: of their store, and not of their task, that tells something. */
+  readonly lostMakings: Map<OutputId, number>;
   /** Whether a log may begin as a file in its slot: both are on one file system. */
   readonly spareLogs: boolean;
   /** Logs that are growing: whoever trims them looks here. */

@@ -3,16 +3,15 @@
 import { join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
-import type { Execution, Failure, Holder, Resources, Success } from "../record/types.ts";
+import type { Failure, Holder, Resources, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
-import type { Stores } from "../store/stores.ts";
 import type { Making, SealedTree, Store } from "../store/types.ts";
 import { type Command, judgeCommand, performCommand } from "./command.ts";
 import { commitStep } from "./commit.ts";
-import type { TaskFailure } from "./events.ts";
+import { failedThere } from "./failed-there.ts";
 import { engineFailure } from "./failure.ts";
 import { changedWhileRead } from "./input-checks.ts";
-import { CappedLog, lastLines } from "./log.ts";
+import { CappedLog, lastLines, TAIL_LINES } from "./log.ts";
 import { LostInput, prepareMaking } from "./making.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import { SHORTEST_BYTES } from "./secrets/forms.ts";
@@ -22,8 +21,8 @@ import { makeSource } from "./source-step.ts";
 import { stageStep, topOf } from "./staging.ts";
 import { digestsOf, madeOutput, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 
-/** How many lines of the log a failure shows. */
-const TAIL_LINES = 20;
+/** How often a step is made again of which its store lost what it made. */
+const MOST_LOST = 2;
 /** How many scratch folders of failed executions are kept for each output. */
 const KEPT_SCRATCH = 3;
 
@@ -147,7 +146,10 @@ class Step {
         const ended = await performCommand(this.#context, command);
         this.#resources = ended.resources;
         const failure = (await this.#changedInput(making)) ?? judgeCommand(command, ended);
-        if (failure) return await this.#fail(failure);
+        if (failure) {
+          if (!stop.aborted) await making.checkHeld();
+          return await this.#fail(failure);
+        }
       } else {
         this.#context.started(this.#request, this.#log.path);
         sealed = await makeSource(this.#context, this.#request, { store, top: staged.top });
@@ -180,6 +182,7 @@ class Step {
         return this.#inputLost([error.success.output], error.input, error.how);
       }
       if (error instanceof AlamodeError && error.code === "lease-lost") return this.#leaseLost();
+      if (error instanceof AlamodeError && error.code === "making-lost") return this.#makingLost(error);
       const failure = engineFailure(error);
       if (failure === undefined) throw error;
       const keepScratch = !(error instanceof AlamodeError && error.code === "secret-in-output");
@@ -214,6 +217,18 @@ class Step {
       "Keep this machine awake and in touch with the record, or allow more: lease_seconds in the record's URL.",
     );
     await clearSlot(this.#request.slot).catch(() => {});
+    return { kind: "look-again" };
+  }
+
+  /** Whatever became of the command, it is made again: a few times, since it may be what brings its store down. */
+  async #makingLost(error: AlamodeError): Promise<StepOutcome> {
+    const { lostMakings, warn } = this.#context;
+    const output = madeOutput(this.#request);
+    const times = (lostMakings.get(output) ?? 0) + 1;
+    lostMakings.set(output, times);
+    const failed = await this.#fail(engineFailure(error)!, { keepScratch: false });
+    if (times > MOST_LOST) return failed;
+    warn("making-lost", `${error.message}, so it is made again`, this.#request.task);
     return { kind: "look-again" };
   }
 
@@ -366,23 +381,4 @@ class Step {
     }
     return folder;
   }
-}
-
-/** A failure in the run that this one waited for, as its own: how often it is tried again is this run's to say. */
-async function failedThere(
-  stores: Stores,
-  { failure, log, scratch, run, ...execution }: Execution,
-  { attempt, options }: StepRequest,
-): Promise<TaskFailure> {
-  const path = log === undefined ? undefined : await stores.main.log(log);
-  return {
-    ...(failure ?? { kind: "exit", message: "failed" }),
-    logTail: path === undefined ? [] : lastLines(path, TAIL_LINES),
-    ...(path === undefined ? {} : { log: path }),
-    ...(scratch === undefined ? {} : { scratch }),
-    durationMs: (execution.endedAt ?? execution.startedAt) - execution.startedAt,
-    attempt,
-    attempts: options.retries + 1,
-    failedIn: run,
-  };
 }

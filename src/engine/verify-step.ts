@@ -15,7 +15,7 @@ import type { Executor } from "./executors/types.ts";
 import { engineFailure } from "./failure.ts";
 import type { Host } from "./host.ts";
 import { changedWhileRead, type InputChecks } from "./input-checks.ts";
-import { CappedLog, lastLines } from "./log.ts";
+import { CappedLog, lastLines, TAIL_LINES } from "./log.ts";
 import { LostInput, prepareMaking } from "./making.ts";
 import type { Limits } from "./options.ts";
 import type { Runnable } from "./runnable.ts";
@@ -30,8 +30,6 @@ import { type Difference, firstDifference, treeDifferences } from "./verify-comp
 import type { Differences } from "./verify-events.ts";
 import { recordedInputs } from "./verify-inputs.ts";
 
-/** How many lines of the log a failure shows. */
-const TAIL_LINES = 20;
 /** How many differences are told, and in how many files the first other byte is looked for. */
 export const SHOWN_DIFFERENCES = 100;
 const SHOWN_BYTES = 5;
@@ -87,6 +85,7 @@ export type Again =
 const CANNOT_BE_STAGED = new Set([
   "bad-task",
   "image-missing",
+  "making-lost",
   "no-image",
   "output-missing",
   "packages-missing",
@@ -180,8 +179,10 @@ class Attempt {
     };
     const ended = await performCommand(this.#context, command);
     const failure = (await this.#changedInput(prepared)) ?? judgeCommand(command, ended);
-    if (failure) return this.failed(failure);
-
+    if (failure) {
+      if (!stop.aborted) await prepared.checkHeld();
+      return this.failed(failure);
+    }
     const sealed = await prepared.seal({ inputs, needles: needlesFor(id, secrets) }, kill);
     refuseSecrets(sealed, secrets);
     const durationMs = performance.now() - this.#startedMs;

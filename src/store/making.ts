@@ -27,6 +27,7 @@ export async function makeOfFiles(
     secrets: [],
     inputs: paths,
     reads: [],
+    checkHeld: async () => {},
     compareInputs: async () => new Map(),
     seal,
     [Symbol.asyncDispose]: async () => letGo(),

@@ -27,9 +27,13 @@ export const SETTINGS: Readonly<Record<string, string>> = {
   xmlbinary: "base64",
   row_security: "off",
 };
-/** Nothing ends a long copy; and the server notices soon when this machine is gone, and lets go of what it held. */
+/**
+ * Nothing ends a long copy; what is committed has reached the disk, with all that was committed before it, whoever did that; and the server notices
+ * soon when this machine is gone, and lets go of what it held.
+ */
 const OURS = {
   statement_timeout: "0",
+  synchronous_commit: "on",
   idle_in_transaction_session_timeout: "0",
   tcp_keepalives_idle: "30",
   tcp_keepalives_interval: "10",

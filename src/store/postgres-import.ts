@@ -5,7 +5,7 @@ import type { PostgresServer } from "./postgres-connection.ts";
 import type { SchemaDigests } from "./postgres-digests.ts";
 import { shut } from "./postgres-refusals.ts";
 import type { PostgresScratches, Scratch } from "./postgres-scratch.ts";
-import { readTables, tablesOf } from "./postgres-tables.ts";
+import { readTables, tablesIn, tablesOf } from "./postgres-tables.ts";
 import type { TreeDigest } from "./types.ts";
 
 export interface ImportContext {
@@ -25,7 +25,8 @@ export async function importTables(
   const { schema } = scratch;
   try {
     const hashed = await server.transaction(async (session) => {
-      await readTables(session, schema, { folder: path, tables });
+      if ((await tablesIn(session, schema)).length === 0)
+        await readTables(session, schema, { folder: path, tables });
       await shut(session, schema);
       return digests.hash(session, schema);
     });

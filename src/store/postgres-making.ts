@@ -68,6 +68,7 @@ export async function makeTables(
       secrets: ["PGPASSWORD"],
       inputs: paths,
       reads: server.place.host.startsWith("/") ? [server.place.host] : [],
+      checkHeld: () => scratches.checkHeld(own),
       compareInputs: (moment, stop) => compared(context, read, moment, stop),
       seal: (options, stop) => sealTables(context, own, options, stop),
       [Symbol.asyncDispose]: end,

@@ -75,6 +75,7 @@ function capital(text: string): string {
 export async function shut(session: Session, schema: string): Promise<void> {
   for (const { name } of await tablesIn(session, schema)) {
     const table = quoted(schema, name);
+    await session.rows(`DROP TRIGGER IF EXISTS ${TRIGGER} ON ${table}`); // of a commit whose answer was lost
     await session.rows(
       `CREATE TRIGGER ${TRIGGER} BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE ON ${table} FOR EACH STATEMENT EXECUTE FUNCTION ${OWN}.refuse_change()`,
     );

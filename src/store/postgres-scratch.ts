@@ -8,6 +8,8 @@ import { AlamodeError } from "../errors.ts";
 import type { PostgresServer, Session } from "./postgres-connection.ts";
 import { literal, OWN } from "./postgres-names.ts";
 
+/** How long the server may take to say that it still holds our locks. */
+const ANSWER_MS = 60_000;
 /** How long sessions of a step may take to end when they are told to. */
 const ENDING_MS = 30_000;
 const LOOK_MS = 20;
@@ -41,7 +43,7 @@ export class PostgresScratches {
   /** For the store's own use. */
   async make(): Promise<Scratch> {
     const scratch = await this.#named();
-    await this.#server.transaction((session) => begin(session, scratch));
+    await this.#server.transaction((session) => begun(session, scratch));
     return scratch;
   }
 
@@ -51,7 +53,7 @@ export class PostgresScratches {
     const role = roleOf(scratch);
     const password = randomBytes(24).toString("base64url");
     await this.#server.transaction(async (session) => {
-      await begin(session, scratch);
+      if (!(await begun(session, scratch))) return;
       // Not the password itself: the server may log what it is told.
       await session.rows(
         `CREATE ROLE ${role} LOGIN PASSWORD ${literal(verifierOf(password))} IN ROLE ${this.#readers}`,
@@ -63,11 +65,11 @@ export class PostgresScratches {
   }
 
   /**
-   * Ends the sessions of a scratch that a command used, and lets in no more; all that it made is the store's own then. Throws
-   * `bad-output` for what it made elsewhere in the database.
+   * Ends the sessions of a scratch that a command used, and lets in no more; all that it made is the store's own then, and has reached
+   * the disk. Throws `bad-output` for what it made elsewhere in the database, and `making-lost`.
    */
   async takeOver(scratch: Scratch): Promise<void> {
-    this.#checkHeld(scratch);
+    await this.#checkHeld(scratch);
     await this.#endSessions(scratch);
     const role = roleOf(scratch);
     await this.#server.transaction(async (session) => {
@@ -87,6 +89,26 @@ export class PostgresScratches {
       await session.rows(`REASSIGN OWNED BY ${role} TO CURRENT_USER`);
       await session.rows(`REVOKE ALL ON SCHEMA ${scratch.schema} FROM ${role}`);
     });
+    await this.#checkHeld(scratch);
+  }
+
+  /** The same for one whose command was ended by something: of a server that is ending all sessions, some end before others. */
+  async checkHeld(scratch: Scratch): Promise<void> {
+    await (await this.#server.connect()).end(); // refused, and waited for, until such a server is there again
+    await this.#checkHeld(scratch);
+  }
+
+  /**
+   * Throws `making-lost` where the connection broke that holds its lock. Others may have removed it then; and if the server crashed, it may
+   * have lost what it told the command that it had: rows that were committed without waiting for the disk, and of unlogged tables all.
+   */
+  async #checkHeld({ name }: Scratch): Promise<void> {
+    const keeper = this.#held.has(name) ? await this.#keeper?.catch(() => undefined) : undefined;
+    // It is asked, since a connection that broke just now may not have told yet.
+    const answer = keeper && (await this.#ask(keeper, "SELECT").catch(() => undefined));
+    if (answer !== undefined && this.#held.has(name)) return;
+    void keeper?.end().catch(() => {}); // of no use any more, if it only did not answer
+    throw makingLost(this.#server.url);
   }
 
   /** Removes what is left of it, at any stage. What cannot be reached is removed by whoever makes one next. */
@@ -104,6 +126,8 @@ export class PostgresScratches {
     const role = roleOf(scratch);
     await this.#endSessions(scratch);
     await this.#server.transaction(async (session) => {
+      // Whoever commits it meanwhile comes first, or finds it gone.
+      await session.rows(`SELECT FROM ${OWN}.makings WHERE name = $1 FOR UPDATE`, scratch.name);
       await session.rows(`DROP SCHEMA IF EXISTS ${scratch.schema} CASCADE`);
       if (await roleExists(session, role)) {
         await session.rows(`DROP OWNED BY ${role} CASCADE`);
@@ -157,24 +181,33 @@ export class PostgresScratches {
 
   /** One query after another: pg's connections are to be asked so. */
   #ask(keeper: pg.Client, sql: string): Promise<unknown> {
-    const asked = this.#asked.then(() => keeper.query(sql));
+    const query = { text: sql, query_timeout: ANSWER_MS };
+    const asked = this.#asked.then(() => keeper.query(query));
     this.#asked = asked.catch(() => {});
     return asked;
   }
 
   #keep(): Promise<pg.Client> {
-    this.#keeper ??= (async () => {
+    if (this.#keeper !== undefined) return this.#keeper;
+    const keeper = this.#connected(() => {
+      if (this.#keeper !== keeper) return; // it has told so before, and there is another by now
+      this.#keeper = undefined;
+      this.#held.clear();
+    });
+    this.#keeper = keeper;
+    return keeper;
+  }
+
+  async #connected(lost: () => void): Promise<pg.Client> {
+    try {
       const client = await this.#server.connect();
-      const lost = () => {
-        this.#keeper = undefined;
-        this.#held.clear();
-      };
       client.on("error", lost).on("end", lost);
       await this.#sweep(client);
       return client;
-    })();
-    this.#keeper.catch(() => (this.#keeper = undefined));
-    return this.#keeper;
+    } catch (error) {
+      lost();
+      throw error;
+    }
   }
 
   /** Removes what dead processes left. */
@@ -193,16 +226,6 @@ export class PostgresScratches {
     }
   }
 
-  /** Throws `store-unreachable` where the connection that holds its lock broke: others may have removed it. */
-  #checkHeld({ name }: Scratch): void {
-    if (this.#held.has(name)) return;
-    throw new AlamodeError(
-      "store-unreachable",
-      `the connection to ${this.#server.url} broke while the step ran`,
-      { hint: "Run again.", transient: true },
-    );
-  }
-
   async #letGo({ name }: Scratch): Promise<void> {
     if (!this.#held.delete(name)) return;
     const keeper = await this.#keeper?.catch(() => undefined);
@@ -218,9 +241,23 @@ export class PostgresScratches {
   }
 }
 
-async function begin({ rows }: Session, { name, schema }: Scratch): Promise<void> {
-  await rows(`INSERT INTO ${OWN}.makings (name) VALUES ($1)`, name);
-  await rows(`CREATE SCHEMA ${schema}`);
+/** Begins it; false where that was done already, and only the answer was lost. */
+async function begun({ rows }: Session, { name, schema }: Scratch): Promise<boolean> {
+  const added = await rows(
+    `INSERT INTO ${OWN}.makings (name) VALUES ($1) ON CONFLICT DO NOTHING RETURNING name`,
+    name,
+  );
+  if (added.length > 0) await rows(`CREATE SCHEMA ${schema}`);
+  return added.length > 0;
+}
+
+/** What was in the making there cannot be told to be what its command made. */
+export function makingLost(url: string): AlamodeError {
+  return new AlamodeError("making-lost", `the connection to ${url} broke while it was made`, {
+    facts: { store: url },
+    hint: "See whether the database was restarted, or ends connections that are idle, then run again.",
+    transient: true,
+  });
 }
 
 async function roleExists({ rows }: Session, role: string): Promise<boolean> {

@@ -20,7 +20,7 @@ import {
   suffixedLocation,
 } from "./postgres-names.ts";
 import { stampsOf } from "./postgres-refusals.ts";
-import type { Scratch } from "./postgres-scratch.ts";
+import { makingLost, type Scratch } from "./postgres-scratch.ts";
 import { decodeTree } from "./tree.ts";
 import type { HashedTree, Location, SealedTree, TreeDigest } from "./types.ts";
 
@@ -91,7 +91,7 @@ export class PostgresTrees {
       if (done === undefined && (await this.row(session, location)) === undefined) {
         await this.#refuseTaken(session, schema, output);
         const [held] = await rows(`SELECT FROM ${OWN}.makings WHERE name = $1 FOR UPDATE`, name);
-        if (held === undefined) throw lostMaking(this.#server.url);
+        if (held === undefined) throw makingLost(this.#server.url);
         await rows(`ALTER SCHEMA ${made} RENAME TO ${schema}`);
         await rows(`COMMENT ON SCHEMA ${schema} IS ${literal(commentOf(output, sealed.digest))}`);
         await rows(`GRANT USAGE ON SCHEMA ${schema} TO ${this.#readers}`);
@@ -221,15 +221,4 @@ export class PostgresTrees {
     const path = await getFile(this.#server, treeFile(location, ""));
     return path === undefined ? undefined : movedPlace(path.toString());
   }
-}
-
-function lostMaking(url: string): AlamodeError {
-  return new AlamodeError(
-    "store-unreachable",
-    `what was made in ${url} was removed before it was committed`,
-    {
-      hint: "The connection was away for too long. Run again.",
-      transient: true,
-    },
-  );
 }

@@ -23,6 +23,7 @@ import { PostgresScratches, type Scratch } from "./postgres-scratch.ts";
 import { writeTables } from "./postgres-tables.ts";
 import { PostgresTrees } from "./postgres-trees.ts";
 import { frameReceipt } from "./receipts.ts";
+import { removeTree } from "./remove.ts";
 import { seal } from "./seal.ts";
 import { KeptSources } from "./sources.ts";
 import { checkStamps } from "./stamps.ts";
@@ -202,7 +203,10 @@ class PostgresStore implements Store {
           if (row.kind === "files") return writeTree(this.#server, location, { tree, top }, off);
           const [isThere] = await this.present([location]);
           if (!isThere) throw this.#missing(location);
-          const write = (session: Session) => writeTables(session, schemaOf(location), top, off);
+          const write = async (session: Session) => {
+            await removeTree(top); // of a connection that broke
+            await writeTables(session, schemaOf(location), top, off);
+          };
           await this.#server.transaction(write, "REPEATABLE READ READ ONLY");
         },
       },

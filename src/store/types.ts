@@ -113,6 +113,11 @@ export interface Making extends AsyncDisposable {
   /** Absolute paths besides that the command must be able to read and connect to from within a sandbox. */
   readonly reads: readonly string[];
   /**
+   * To be asked when the command failed. Throws `making-lost` where what it worked in was out of reach for a while: neither what it made
+   * nor how it ended tells anything of it then. `seal` and `commit` throw it too.
+   */
+  checkHeld(): Promise<void>;
+  /**
    * Compares by content what the command reads where it lies, before it starts and after it has ended. Dependency name → what is wrong
    * with it. Empty where it reads files, which `Store.check` and `stage` compare.
    */

@@ -30,11 +30,16 @@ interface Database {
 }
 
 function database(): Database {
+  return databaseOf(server);
+}
+
+/** A new one. */
+function databaseOf(on: Postgres): Database {
   const name = `db${++databases}`;
-  server.sql(`CREATE DATABASE ${name} TEMPLATE template0`);
+  on.sql(`CREATE DATABASE ${name} TEMPLATE template0`);
   return {
-    url: `postgres://postgres@${server.host}:${server.port}/${name}`,
-    sql: (statement) => server.sql(statement, name),
+    url: `postgres://postgres@${on.host}:${on.port}/${name}`,
+    sql: (statement) => on.sql(statement, name),
   };
 }
 
@@ -284,6 +289,57 @@ test("an input that was changed behind its guard between two runs is made again 
     eventsOf(run, "warning").map(({ code, message }) => `${code}: ${message}`),
     ['input-lost: its input "orders" was changed in its database, so that is made again first'],
   );
+});
+
+for (const how of ["fast", "immediate"] as const) {
+  test(`a server that ${how === "fast" ? "restarts" : "crashes"} in the middle of a step is waited for, and the step made again`, {
+    skip,
+  }, async (t) => {
+    const own = await startPostgres({ durable: true });
+    t.after(() => own.stop());
+    const db = databaseOf(own);
+    const { here, reached, letGo } = await heldUp(db, t);
+    const run = here.start(["run", "--json"]);
+    await reached(run);
+    own.shut(how);
+    await letGo();
+    own.start();
+    const { code, stdout, stderr } = await run.ended;
+    assert.equal(code, 0, stdout + stderr);
+    assert.deepEqual(ranIn(stdout), ["db/by-day", "db/orders", "raw", "report"]);
+    assert.deepEqual(
+      eventsOf(stdout, "warning").map(({ code, task }) => `${code} ${task}`),
+      ["making-lost db/by-day"],
+    );
+    assert.deepEqual(eventsOf(stdout, "task.failed"), []);
+    assert.equal(db.sql("SELECT sum(amount) FROM analytics.by_day"), "22.75");
+    assert.equal(left(db), "0 0 0");
+    await here.done(["verify", "--stored"]);
+    assert.deepEqual(ranIn(await here.done(["run", "--json"])), []);
+  });
+}
+
+test("a step that loses its database each time fails in the end, and says so", { skip }, async (t) => {
+  const db = database();
+  const { here, reached, letGo } = await heldUp(db, t);
+  const run = here.start(["run"]);
+  for (let n = 0; n < 3; n++) {
+    await reached(run);
+    db.sql(
+      `SELECT pg_terminate_backend(pid, 30000) FROM (SELECT pid FROM pg_stat_activity
+         WHERE datname = current_database() AND application_name LIKE 'alamode%' ORDER BY application_name) AS ours_first`,
+    );
+  }
+  const { code, stdout, stderr } = await run.ended;
+  await letGo();
+  assert.equal(code, 1, stdout + stderr);
+  assert.match(
+    stdout + stderr,
+    /db\/by-day failed: the connection to postgres:\/\/\S+ broke while it was made/,
+  );
+  assert.equal(left(db), "0 0 0");
+  await here.done(["run"]);
+  assert.equal(db.sql("SELECT sum(amount) FROM analytics.by_day"), "22.75");
 });
 
 test("a run that is killed while a statement runs leaves nothing that the next does not put right", {

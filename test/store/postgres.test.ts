@@ -487,10 +487,70 @@ withStore(
     await third.close();
     assert.equal(count(), "0");
     await assert.rejects(left.query("SELECT 1"));
-    await assert.rejects(making.seal({}), { code: "store-unreachable" });
+    await assert.rejects(making.checkHeld(), { code: "making-lost" });
+    await assert.rejects(making.seal({}), { code: "making-lost" });
     await making[Symbol.asyncDispose]();
   },
 );
+
+withStore("each transaction may be performed twice, as when its answer was lost", async (t, store, dir) => {
+  const { transaction } = PostgresServer.prototype;
+  t.mock.method(PostgresServer.prototype, "transaction", async function (this: PostgresServer, ...args) {
+    await transaction.apply(this, args as never);
+    return transaction.apply(this, args as never);
+  } as typeof transaction);
+  const { sealed, location, stamps } = await made(store, dir, ORDERS);
+  assert.equal(location, `aa/${outputId("a")}`);
+  assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "intact" });
+  assert.equal((await store.rehash(location))?.digest, sealed.digest);
+  await store.publish(location, "analytics.orders");
+  assert.equal(sqlIn(dir, "SELECT count(*) FROM analytics.orders"), "3");
+  using staged = await store.stage(location, sealed.digest);
+  const other = await openIn(`${dir}/other`);
+  const copied = { ...sealed, path: staged.path };
+  const back = await other.commit(outputId("a"), copied, { ...nothingTaken, leave: true });
+  assert.match(
+    sqlIn(`${dir}/other`, `SELECT count(*) FROM ${other.place(back.location).split("#")[1]}.orders`),
+    /3/,
+  );
+  await other.close();
+  await store.moveAside(location);
+  assert.deepEqual(await store.present([location]), [false]);
+  assert.equal(sqlIn(dir, "SELECT count(*) FROM pg_namespace WHERE nspname ~ '^[so]_'"), "0");
+  assert.equal(sqlIn(dir, "SELECT count(*) FROM alamode_store.makings"), "0");
+});
+
+for (const how of ["fast", "immediate"] as const) {
+  test(`a commit is waited for whose server ${how === "fast" ? "restarts" : "crashes"} in its middle, and happens once`, {
+    skip: skip ?? false,
+  }, async (t) => {
+    const dir = scratch(t);
+    const own = await startPostgres({ durable: true });
+    t.after(() => own.stop());
+    const store = await openIn(dir, own.url);
+    const holder = new pg.Client(own.url);
+    holder.on("error", () => {});
+    await holder.connect();
+    await holder.query("SELECT pg_advisory_lock(hashtextextended($1, 0))", [outputId("a")]);
+    const making = await prepare(store, dir);
+    await perform(making, ORDERS);
+    const sealed = await making.seal({});
+    const committing = store.commit(outputId("a"), sealed, nothingTaken);
+    committing.catch(() => {}); // seen below
+    while (own.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted") === "0")
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    own.shut(how);
+    own.start();
+    const { location, stamps } = await committing;
+    await making[Symbol.asyncDispose]();
+    assert.equal(location, `aa/${outputId("a")}`);
+    assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "intact" });
+    assert.equal((await store.rehash(location))?.digest, sealed.digest);
+    assert.equal(own.sql("SELECT count(*) FROM pg_namespace WHERE nspname ~ '^[so]_'"), "1");
+    assert.equal(own.sql("SELECT count(*) FROM alamode_store.trees"), "1");
+    await store.close();
+  });
+}
 
 withStore(
   "a user who is no superuser will do, and one who lacks something is told what",
