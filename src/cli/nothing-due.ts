@@ -2,10 +2,11 @@
 // things nor what declares the commands, which is most of the time that such a call takes.
 import { createHash } from "node:crypto";
 import { closeSync, openSync, readSync } from "node:fs";
-import { extname, relative, resolve } from "node:path";
+import { extname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { knownPlanName } from "../engine/known-plan.ts";
 import { runNothingDue } from "../engine/nothing-due.ts";
+import { digestsOf } from "../plan/stat-cache.ts";
 import { openRecord, openStores, recordExists } from "../project.ts";
 import { type Context, contextOf, refuseFolder, type SandboxOptions, sandboxOf } from "./context.ts";
 import { startTelling } from "./tell-run.ts";
@@ -32,7 +33,7 @@ export async function toldNothingDue(args: readonly string[]): Promise<boolean> 
   const context = await contextOf(options);
   const file = planFileOf(context);
   if (file === undefined || !recordExists(context)) return false;
-  const digest = digestOfFile(file);
+  const digest = planDigestOf(file, context);
   if (digest === undefined) return false;
   const store = await openStores(context, context.settings, { look: true });
   try {
@@ -82,22 +83,24 @@ function planFileOf({ cwd, project, settings, options }: Context): string | unde
   return file && extname(file) === ".dag" ? file : undefined;
 }
 
-/** sha256 of the file, which is a plan's digest if it is a plan file; undefined where it cannot be read. */
-function digestOfFile(file: string): string | undefined {
-  let fd: number;
+/** A plan's digest is that of its file, if it is a plan file. Undefined where it cannot be read: who loads it tells why. */
+function planDigestOf(file: string, { storeDir }: Context): string | undefined {
   try {
-    fd = openSync(file, "r");
+    const [digest] = digestsOf([file], { cache: join(storeDir, "stat-cache.db"), read: digestOfFile });
+    return digest;
   } catch {
-    return undefined; // who loads it tells why
+    return undefined;
   }
+}
+
+function digestOfFile(file: string): string {
+  const digest = createHash("sha256");
+  const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
+  const fd = openSync(file, "r");
   try {
-    const digest = createHash("sha256");
-    const chunk = Buffer.allocUnsafe(CHUNK_BYTES);
     for (let read = readSync(fd, chunk); read > 0; read = readSync(fd, chunk))
       digest.update(chunk.subarray(0, read));
     return digest.digest("hex");
-  } catch {
-    return undefined; // a folder
   } finally {
     closeSync(fd);
   }

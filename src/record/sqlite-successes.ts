@@ -112,16 +112,19 @@ function currentSuccesses(db: SqliteConnection, outputs: readonly OutputId[]): M
   return found;
 }
 
-/** One statement for all of them and few columns: 3 µs each, where a look at every success takes 10. */
+/** One statement for all, which gathers those that differ in their location alone: 4 µs each, where a row of each costs 8. */
 function standing(db: SqliteConnection, outputs: readonly OutputId[]): (Standing | undefined)[] {
-  const rows = db.all<Omit<Standing, "settled"> & { readonly at: number; readonly settled: number }>(
-    `SELECT j.key AS at, s.store, s.location, s.isolation, s.settled, s.host, s.boot
+  const groups = db.all<Omit<Standing, "settled" | "location"> & { settled: number; places: string }>(
+    `SELECT s.store, s.isolation, s.settled, s.host, s.boot, json_group_array(json_array(j.key, s.location)) AS places
      FROM json_each(?) j JOIN outputs o ON o.output = unhex(j.value) JOIN standing c ON c.output_id = o.id
        JOIN successes s ON s.id = c.success_id
-     WHERE s.state = 'current'`,
+     WHERE s.state = 'current' GROUP BY s.store, s.isolation, s.settled, s.host, s.boot`,
     JSON.stringify(outputs),
   );
   const found = new Array<Standing | undefined>(outputs.length).fill(undefined);
-  for (const { at, settled, ...rest } of rows) found[at] = { ...rest, settled: settled === 1 };
+  for (const { places, settled, ...rest } of groups) {
+    for (const [at, location] of JSON.parse(places) as [number, Location][])
+      found[at] = { location, settled: settled === 1, ...rest };
+  }
   return found;
 }
