@@ -6,6 +6,7 @@ import { nearNames } from "./plan/near.ts";
 import { findProject } from "./plan/project-folder.ts";
 import type { OptionsByPattern } from "./plan/types.ts";
 import { isPostgresUrl, shownUrl } from "./postgres-server.ts";
+import { sizeBytes } from "./quantities.ts";
 import type { RecordTables } from "./record/tables.ts";
 import type { RecordDb } from "./record/types.ts";
 import { Stores } from "./store/stores.ts";
@@ -21,8 +22,8 @@ export interface Settings {
   readonly stores?: Readonly<Record<string, string>>;
   /** Folder, on a disk of this machine, for what is fetched from such stores; `cache` in the store's own folder if absent. ALAMODE_CACHE wins. */
   readonly cache?: string;
-  /** How much may lie there before what nobody uses is removed; 20 if absent. */
-  readonly cacheGiB?: number;
+  /** How much may lie there before what nobody uses is removed, in bytes, or as text such as "500MB"; 20 GiB if absent. */
+  readonly cacheSize?: number | string;
   /** File of the record, or its URL. */
   readonly record?: string;
   /** How many tasks run at once; the number of cores if absent. */
@@ -46,7 +47,7 @@ export interface Settings {
 }
 
 /** What stores that are no folders have on this machine, unless it is said. */
-const CACHE_GIB = 20;
+const CACHE_BYTES = 20 * 2 ** 30;
 
 /** Absolute paths. */
 export interface Places {
@@ -94,10 +95,16 @@ export function locate(
     storeDir,
     cache: {
       dir: place(undefined, ALAMODE_CACHE, options.settings?.cache, join(storeDir, "cache")),
-      capBytes: (options.settings?.cacheGiB ?? CACHE_GIB) * 2 ** 30,
+      capBytes: cacheBytes(options.settings?.cacheSize),
     },
     record: place(options.record, ALAMODE_RECORD, options.settings?.record, join(".alamode", "record.db")),
   };
+}
+
+function cacheBytes(size: Settings["cacheSize"]): number {
+  const bytes = size === undefined ? CACHE_BYTES : sizeBytes(size);
+  if (bytes !== undefined) return bytes;
+  throw new AlamodeError("bad-settings", `cacheSize must be bytes, or text such as "500MB": ${size}`);
 }
 
 export function isUrl(place: string): boolean {

@@ -6,6 +6,7 @@ import { nearNames } from "../plan/near.ts";
 import { CONFIG_FILE, findProject } from "../plan/project-folder.ts";
 import type { OptionsByPattern } from "../plan/types.ts";
 import type { Settings } from "../project.ts";
+import { sizeBytes } from "../quantities.ts";
 import { herePath } from "./format.ts";
 
 /** What a setting may be, and how that is said after "must be". */
@@ -29,7 +30,10 @@ const KINDS = {
     holds: (value) => isMap(value) && Object.values(value).every(TEXT.holds),
   },
   cache: TEXT,
-  cacheGiB: COUNT,
+  cacheSize: {
+    must: 'bytes, or text such as "500MB"',
+    holds: (value) => sizeBytes(value) !== undefined,
+  },
   record: TEXT,
   jobs: COUNT,
   path: {

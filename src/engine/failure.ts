@@ -2,12 +2,12 @@
 import { existsSync, readFileSync, statfsSync, statSync } from "node:fs";
 import { isAbsolute, join } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
+import { shownBytes } from "../quantities.ts";
 import type { Failure, FailureKind } from "../record/types.ts";
 import { systemError } from "../store/system-error.ts";
 import type { Ended } from "./executors/types.ts";
 import { hintForMissing } from "./missing.ts";
 import type { Limits } from "./options.ts";
-import { shownBytes } from "./quantities.ts";
 import type { Runnable } from "./runnable.ts";
 import type { Staged } from "./staging.ts";
 import { toolFailure } from "./tools.ts";

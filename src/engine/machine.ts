@@ -3,8 +3,8 @@ import { readdirSync } from "node:fs";
 import { availableParallelism, totalmem } from "node:os";
 import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
+import { atAttempt, shownBytes, sizeBytes } from "../quantities.ts";
 import type { TaskOptions } from "./options.ts";
-import { atAttempt, shownBytes, sizeBytes } from "./quantities.ts";
 
 /** What a configuration says that there is; the rest is looked up. */
 export interface Resources {

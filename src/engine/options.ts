@@ -5,7 +5,7 @@ import { matchesGlob } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
 import type { Options, OptionsByPattern, Plan } from "../plan/types.ts";
-import { atAttempt, durationMs, type Quantity, quantity, sizeBytes } from "./quantities.ts";
+import { atAttempt, durationMs, type Quantity, quantity, sizeBytes } from "../quantities.ts";
 import { SANDBOX_KINDS, type SandboxKind } from "./sandbox/types.ts";
 import { type SecretReferences, secretReferences } from "./secrets/references.ts";
 

@@ -2,7 +2,7 @@
 // they come to too much and nobody uses them.
 //   cache.db                        what there is: cache-index.ts
 //   trees/<2 hex>/<tree digest>     a tree, read-only; beside it `<tree digest>.tree`, its canonical bencoding
-//   filling/<random>                being fetched, or on its way out
+//   filling/<process>-<random>      being fetched by that process, or on its way out
 //   holders/<name>.db               locks of the processes that use it
 import { randomBytes } from "node:crypto";
 import {
@@ -22,6 +22,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import { forgetLock, holdLock, isLockHeld } from "../process-lock.ts";
 import { bootId } from "./boot.ts";
+import { CacheFilling } from "./cache-filling.ts";
 import { CacheIndex } from "./cache-index.ts";
 import { closeModes, copyTree } from "./copy-tree.ts";
 import { hashTree } from "./hash.ts";
@@ -60,13 +61,14 @@ export class TreeCache {
   readonly #boot = bootId();
   #opened: { readonly index: CacheIndex; readonly giveBack: () => void } | undefined;
   /** What this process is filling, for its own others who want the same. */
-  readonly #filling = new Map<TreeDigest, Promise<unknown>>();
-  readonly #removing = new Set<Promise<void>>();
+  readonly #fetching = new Map<TreeDigest, Promise<unknown>>();
+  readonly #filling: CacheFilling;
   /** How often this process has staged each tree now. */
   readonly #staged = new Map<TreeDigest, number>();
 
   constructor({ dir, capBytes }: CacheOptions) {
     this.#dir = dir;
+    this.#filling = new CacheFilling(dir, this.#me);
     this.#capBytes = capBytes;
   }
 
@@ -74,17 +76,17 @@ export class TreeCache {
   async stage(digest: TreeDigest, from: Fetch, signal?: AbortSignal): Promise<StagedTree> {
     for (;;) {
       signal?.throwIfAborted();
-      const busy = this.#filling.get(digest);
+      const busy = this.#fetching.get(digest);
       if (busy !== undefined) {
         await busy.catch(() => {}); // whoever fills it is told why it failed; this one tries itself
         continue;
       }
       const filling = this.#stageOnce(digest, from, signal);
-      this.#filling.set(digest, filling);
+      this.#fetching.set(digest, filling);
       try {
         if (await filling) return this.#hold(digest);
       } finally {
-        this.#filling.delete(digest);
+        this.#fetching.delete(digest);
       }
       await wait(LOOK_MS, undefined, signal === undefined ? {} : { signal });
     }
@@ -146,8 +148,8 @@ export class TreeCache {
     try {
       this.#shrink();
       for (let attempt = 1; ; attempt++) {
-        const folder = join(this.#dir, "filling", randomBytes(8).toString("hex"));
-        mkdirSync(folder, { recursive: true });
+        const folder = this.#filling.fresh();
+        mkdirSync(folder);
         try {
           const path = join(folder, "TREE");
           await from.fetch(tree, path, signal);
@@ -194,14 +196,14 @@ export class TreeCache {
    */
   async give(sealed: SealedTree): Promise<void> {
     const { digest, tree, encoded, sizeBytes } = sealed;
-    if (sizeBytes > this.#capBytes || this.#filling.has(digest)) return;
+    if (sizeBytes > this.#capBytes || this.#fetching.has(digest)) return;
     const giving = (async () => {
       const taken = this.#index().take(digest, () => sizeBytes);
       if (taken?.kind === "there") this.#index().letGo(digest);
       if (taken?.kind !== "fill") return;
-      const folder = join(this.#dir, "filling", randomBytes(8).toString("hex"));
+      const folder = this.#filling.fresh();
       try {
-        mkdirSync(folder, { recursive: true });
+        mkdirSync(folder);
         const path = await moved(sealed, join(folder, "TREE"));
         await this.#moveIn(path, digest, tree, encoded, false);
       } catch (error) {
@@ -211,12 +213,12 @@ export class TreeCache {
         await removeTree(folder);
       }
     })();
-    this.#filling.set(digest, giving);
+    this.#fetching.set(digest, giving);
     try {
       await giving;
       this.#shrink();
     } finally {
-      this.#filling.delete(digest);
+      this.#fetching.delete(digest);
     }
   }
 
@@ -250,7 +252,7 @@ export class TreeCache {
     index.close();
     giveBack();
     this.#opened = undefined;
-    await Promise.all(this.#removing);
+    await this.#filling.settled();
   }
 
   #hold(digest: TreeDigest): StagedTree {
@@ -286,13 +288,9 @@ export class TreeCache {
     const stats = lstatSync(place, { throwIfNoEntry: false });
     if (stats === undefined) return;
     if (stats.isDirectory()) chmodSync(place, 0o755);
-    const out = join(this.#dir, "filling", `out-${randomBytes(8).toString("hex")}`);
-    mkdirSync(dirname(out), { recursive: true });
+    const out = this.#filling.fresh();
     renameSync(place, out);
-    const removing = removeTree(out)
-      .catch(() => {}) // what stays is swept one day
-      .finally(() => this.#removing.delete(removing));
-    this.#removing.add(removing);
+    this.#filling.remove(out);
   }
 
   #index(): CacheIndex {
@@ -301,6 +299,7 @@ export class TreeCache {
       try {
         const giveBack = holdLock(holders, this.#me);
         this.#opened = { index: new CacheIndex(this.#dir, holders, this.#me), giveBack };
+        this.#filling.sweep(holders);
       } catch (error) {
         throw systemError(error, `opening the cache ${this.#dir}`);
       }

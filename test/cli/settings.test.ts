@@ -45,6 +45,7 @@ test("unknown and wrong settings are errors that say what is right", async (t) =
     ["export default { jobs: 0 };", /jobs must be a whole number of at least 1/, /It is 0\./],
     ["export default { keepGoing: 'yes' };", /keepGoing must be true or false/, /"yes"/],
     ["export default { store: 7 };", /store must be text/, /7/],
+    ["export default { cacheSize: '20' };", /cacheSize must be bytes, or text such as "500MB"/, /"20"/],
     ["export default { places: { '/ref': 'mnt' } };", /places must be a map of absolute paths/, /mnt/],
     ["export default { options: ['align/*'] };", /options must be a map of task names or patterns/, /align/],
     ["export const jobs = 3;", /no default export/, /export default/],
@@ -52,6 +53,17 @@ test("unknown and wrong settings are errors that say what is right", async (t) =
   for (const [content, message, hint] of wrong) {
     await assert.rejects(loadSettings(withSettings(t, content)), { code: "bad-settings", message, hint });
   }
+});
+
+test("the cache may be small, and its size is said as other sizes are", (t) => {
+  const folder = scratch(t);
+  const capOf = (cacheSize?: number | string) =>
+    locate({ cwd: folder, settings: cacheSize === undefined ? {} : { cacheSize } }).cache.capBytes;
+  assert.deepEqual(
+    [capOf(), capOf(1000), capOf("500MB"), capOf("0.5GiB")],
+    [20 * 2 ** 30, 1000, 5e8, 2 ** 29],
+  );
+  assert.throws(() => capOf("much"), { code: "bad-settings", message: /much/ });
 });
 
 test("wrong options of a pattern are told with file, pattern and what is near", async (t) => {

@@ -1,5 +1,5 @@
 // A process of its own that uses a cache: node cache-user.ts DIR CAP. On each line of stdin it stages the tree that holds that
-// text, says where, and keeps it; on the line "let go" it lets go of all. What it fetches it says first.
+// text, says where, and keeps it; on the line "let go" it lets go of all. What it fetches it says first; "for ever" takes that long.
 import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { TreeCache } from "../../src/store/cache.ts";
@@ -21,8 +21,9 @@ for await (const line of createInterface({ input: process.stdin })) {
   const staged = await cache.stage(digest, {
     encoded: async () => encoded,
     async fetch(_, path) {
-      console.log(`fetching ${line}`);
       writeFileSync(path, line);
+      console.log(`fetching ${line}`);
+      if (line === "for ever") await new Promise(() => {});
     },
   });
   held.push(staged);

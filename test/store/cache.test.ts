@@ -1,7 +1,15 @@
 // The cache of fetched trees: what it holds, what it lets go, and that processes get on in it.
 import assert from "node:assert/strict";
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { chmodSync, existsSync, readFileSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
@@ -191,4 +199,22 @@ test("what another process uses stays, until that lets go of it or is killed", a
   (await stage("5555"))[Symbol.dispose]();
   (await stage("6666"))[Symbol.dispose]();
   assert.ok(!existsSync(kept));
+});
+
+test("what a killed process had half fetched goes with whoever uses the cache next, and what another fetches stays", async (t) => {
+  const dir = scratch(t);
+  const [user, killed] = [new User(t, dir, 1000), new User(t, dir, 1000)];
+  killed.say("for ever");
+  assert.equal(await killed.hear(), "fetching for ever");
+  const [left, ...others] = readdirSync(join(dir, "filling"));
+  assert.deepEqual(others, []);
+  await killed.kill();
+  user.say("for ever");
+  assert.equal(await user.hear(), "fetching for ever");
+  const { cache, stage } = use(t, dir);
+  await stage("one");
+  await cache.close();
+  const filling = readdirSync(join(dir, "filling"));
+  assert.equal(filling.length, 1);
+  assert.notEqual(filling[0], left);
 });
