@@ -2,7 +2,7 @@
 import { lstatSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { errnoOf } from "../errors.ts";
-import type { RecordDb } from "../record/types.ts";
+import type { RecordDb, Run } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Store } from "../store/types.ts";
 import { fifoHeld } from "./executors/local.ts";
@@ -10,10 +10,12 @@ import { forgetInputLinks } from "./input-links.ts";
 
 /** How old what a killed process left half-copied or half-made must be before it is taken for rubbish. */
 const RUBBISH_AGE_MS = 3_600_000;
+/** How long a run of another host may be cut off, or asleep, and find all as it was when it comes back. */
+const AWAY_MS = 7 * 24 * 3_600_000;
 
 /**
  * Removes scratch folders of runs that this record knows to be dead, and of dead verifications. Runs of other records that
- * use the same store are left alone: whether they live cannot be told from here. So are, by a heartbeat, those of other hosts.
+ * use the same store are left alone: whether they live cannot be told from here.
  */
 export async function sweepScratch(record: RecordDb, store: Store, host: string): Promise<void> {
   for (const name of readdirSync(store.scratchDir)) {
@@ -24,8 +26,7 @@ export async function sweepScratch(record: RecordDb, store: Store, host: string)
     if (!/^[0-9a-f]{16}$/.test(name)) continue;
     const run = await record.run(name);
     if (run === undefined || (await record.isLive(name))) continue;
-    // Without a heartbeat it may be cut off, or asleep, and come back.
-    if (record.leases === "heartbeat" && (run.host !== host || processLives(run.pid))) continue;
+    if (run.endedAt === undefined && (await mayComeBack(run, record, host))) continue;
     try {
       if (isHeld(path)) continue;
       forgetInputLinks(name);
@@ -34,6 +35,12 @@ export async function sweepScratch(record: RecordDb, store: Store, host: string)
       // Another run sweeps it at this moment, or may and we may not. What stays is tried again by the next run.
     }
   }
+}
+
+/** Without a heartbeat it may be cut off, or asleep. */
+async function mayComeBack(run: Run, record: RecordDb, host: string): Promise<boolean> {
+  if (record.leases !== "heartbeat") return false;
+  return run.host === host ? processLives(run.pid) : record.isLive(run.id, AWAY_MS);
 }
 
 /** Also where that is another's process. */

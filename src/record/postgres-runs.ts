@@ -23,8 +23,13 @@ export function runCalls(db: PostgresConnection, now: () => Millis, heartbeat: H
       await db.transaction((session) => finishRun(session, now(), run, status, counts));
       await heartbeat.stop(run);
     },
-    async isLive(run) {
-      const row = await db.row<{ lives: boolean }>("SELECT lives(id) FROM runs WHERE run = ?", run);
+    async isLive(run, agoMs = 0) {
+      const row = await db.row<{ lives: boolean }>(
+        `SELECT lives(r.id) OR until > clock_timestamp() - ? * interval '1 ms' AS lives
+         FROM runs r JOIN live l ON l.run_id = r.id WHERE run = ?`,
+        agoMs,
+        run,
+      );
       return row?.lives ?? false;
     },
     runs: (limit) => selectRuns(db, "ORDER BY r.id DESC LIMIT ?", limit),

@@ -298,8 +298,11 @@ export interface RecordDb extends AdoptionCalls {
   finishRun(run: RunId, status: "done" | "failed" | "interrupted", counts: RunCounts): Promise<void>;
   /** Notes a plan without a run: one that came of an expander. A plan noted before costs one look-up. */
   notePlan(plan: Plan, planDigest: string): Promise<void>;
-  /** Whether the run's process still holds its lock. */
-  isLive(run: RunId): Promise<boolean>;
+  /**
+   * Whether the run's process still holds its lock; by heartbeat, whether its lease has not run out, or did so less than `agoMs` ago.
+   * A lock says at once that nobody holds it, and `agoMs` changes nothing.
+   */
+  isLive(run: RunId, agoMs?: number): Promise<boolean>;
 
   /** The current success of each output; outputs without one are absent. */
   successes(outputs: readonly OutputId[]): Promise<Map<OutputId, Success>>;

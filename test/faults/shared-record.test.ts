@@ -1,7 +1,7 @@
 // A team's record under fire: many engines on one plan, some of them killed; a database that restarts and that crashes; an
 // engine that sleeps past its lease. Seeded: ALAMODE_SEED repeats one; ALAMODE_LONG=1 has the full thousand tasks.
 import assert from "node:assert/strict";
-import { existsSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 import type { RunningCli } from "../cli-runner.ts";
@@ -161,6 +161,31 @@ export default dag;
   assert.equal(eventsOf(woken.stdout, "task.ran").length, 0);
   assert.equal(eventsOf(woken.stdout, "task.reused").length, 1);
   assert.equal(sharedRecord(server, "sleep").successes, 1);
+});
+
+test("what runs of other hosts left in the scratch area goes once they have ended, or have been away for a week", {
+  skip,
+}, async (t) => {
+  const here = project(t, { "pipeline.ts": layers(2) });
+  const env = onRecord(here, "scratch", 30);
+  const scratch = join(here.dir, ".alamode/tmp");
+  const runs: string[] = [];
+  for (let n = 0; n < 3; n++) {
+    const [first] = jsonLines(await here.done(["run", "--json"], { env }));
+    runs.push(String(first!["run"]));
+    mkdirSync(join(scratch, runs[n]!, "1/work"), { recursive: true });
+  }
+  const [, away, gone] = runs as [string, string, string];
+  for (const [run, since] of [
+    [away, "6 days"],
+    [gone, "8 days"],
+  ])
+    server.sql(`SET search_path = scratch; UPDATE runs SET status = 'running', ended_at = NULL WHERE run = '${run}';
+      INSERT INTO live SELECT id, now() - interval '${since}', '0' FROM runs WHERE run = '${run}'`);
+  server.sql("UPDATE scratch.runs SET host = 'elsewhere'");
+  writeFileSync(join(here.dir, "pipeline.ts"), layers(3)); // a run with nothing due looks at nothing
+  await here.done(["run"], { env });
+  assert.deepEqual(readdirSync(scratch), [away]);
 });
 
 test("a record that was moved to a server, and back, has all been done already", { skip }, async (t) => {
