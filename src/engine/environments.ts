@@ -30,15 +30,17 @@ const RESERVED = new Set(["OUTPUT", "INPUTS", "INPUT_IDS", "ALAMODE_STEP", "HOME
 
 /**
  * The environments among the inputs (dependency name → absolute path), ordered by the names' UTF-8 bytes: of two that bring the
- * same, the first one wins. Throws `bad-environment`, `wrong-platform`.
+ * same, the first one wins. Those are not looked at that `mayBring` knows to be none. Throws `bad-environment`, `wrong-platform`.
  */
 export function environmentsAmong(
   inputs: Readonly<Record<string, string>>,
   fileOf: (name: string) => string,
+  mayBring: (name: string) => boolean,
 ): Brought[] {
   const found = Object.keys(inputs).filter(
     // Where a store keeps outputs that are no files, an input is a name, and nothing that could be one.
-    (name) => isAbsolute(inputs[name]!) && existsSync(join(inputs[name]!, ENVIRONMENT_FILE)),
+    (name) =>
+      mayBring(name) && isAbsolute(inputs[name]!) && existsSync(join(inputs[name]!, ENVIRONMENT_FILE)),
   );
   return sortUtf8(found).map((name) => {
     const environment = environmentOf(name, readFileSync(join(inputs[name]!, ENVIRONMENT_FILE), "utf8"));

@@ -49,6 +49,11 @@ export class InputChecks {
     return this.#mark(success, check);
   }
 
+  /** Whether something may lie at that path in the input's tree. */
+  mayHold(success: Success, path: string): boolean {
+    return this.#known.get(success.id)?.tree.has(path) ?? true;
+  }
+
   /** What the step did to the input, in words; undefined when nothing. Marks the success. */
   async after(success: Success): Promise<string | undefined> {
     const check = await this.#check(success);

@@ -4,10 +4,10 @@
 // step. To a command both are links in a folder that lead to the same place.
 import {
   existsSync,
-  lstatSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
+  renameSync,
   rmSync,
   statfsSync,
   symlinkSync,
@@ -15,7 +15,8 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { placeInputs } from "./slot.ts";
+import { removeTree } from "../store/remove.ts";
+import { inputsOf, linkTarget, namesIn, placeInputs } from "./slot.ts";
 
 /** `f_type` of tmpfs, in <linux/magic.h>. */
 const TMPFS = 0x01021994;
@@ -25,6 +26,8 @@ const MOST_BYTES = 59;
 export class InputLinks {
   /** Absolute; undefined where there is nothing of the kind, and links lead straight to trees. */
   readonly #folder: string | undefined;
+  /** Slots that have their folder in it. */
+  readonly #slots = new Set<string>();
 
   constructor(run: string) {
     this.#folder = foldersOf(run).find(isMade);
@@ -32,12 +35,38 @@ export class InputLinks {
 
   /** Makes `inputs` of a slot hold these links (name → absolute path) and nothing else. */
   async place(slot: string, links: ReadonlyMap<string, string>): Promise<void> {
-    await placeInputs(slot, this.#short(slot, links));
+    const short = links.size === 0 ? undefined : this.#folderOf(slot, links.size);
+    if (short === undefined) return placeInputs(slot, links);
+    const folder = inputsOf(slot);
+    const there = await ownLinks(folder, `${short}/`);
+    try {
+      const free = [...there.keys()].filter((name) => !links.has(name));
+      let fresh = 0;
+      const taken = new Set(there.values());
+      for (const [name, target] of links) {
+        let place = there.get(name);
+        if (place === undefined) {
+          // Under another name it is the same link: a rename makes no inode, which takes ten times as long.
+          const old = free.pop();
+          if (old !== undefined) renameSync(`${folder}/${old}`, `${folder}/${name}`);
+          place = old === undefined ? undefined : there.get(old)!;
+        }
+        if (place === undefined) {
+          while (taken.has(`${short}/${fresh}`)) fresh++;
+          place = `${short}/${fresh++}`;
+          symlinkSync(place, `${folder}/${name}`);
+        }
+        setLink(place, target);
+      }
+      for (const name of free) unlinkSync(`${folder}/${name}`);
+    } catch {
+      await placeInputs(slot, links); // the memory is full, or somebody tidied up
+    }
   }
 
   /** Lets the links of a slot lead straight to trees: for a folder that people look at later. */
   async straighten(slot: string): Promise<void> {
-    const folder = join(slot, "work", "inputs");
+    const folder = inputsOf(slot);
     const links = new Map<string, string>();
     for (const entry of readdirSync(folder, { withFileTypes: true })) {
       if (!entry.isSymbolicLink()) return; // the step made something of its own of it
@@ -52,23 +81,37 @@ export class InputLinks {
     if (this.#folder !== undefined) rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  #short(slot: string, links: ReadonlyMap<string, string>): ReadonlyMap<string, string> {
-    if (this.#folder === undefined || links.size === 0) return links;
-    const folder = join(this.#folder, basename(slot));
-    const short = new Map<string, string>();
+  /** Where the links of a slot lead to; undefined where so many there would not be short. */
+  #folderOf(slot: string, links: number): string | undefined {
+    if (this.#folder === undefined) return undefined;
+    const folder = `${this.#folder}/${basename(slot)}`;
+    if (`${folder}/${links}`.length > MOST_BYTES) return undefined;
+    if (this.#slots.has(slot)) return folder;
     try {
       mkdirSync(folder, { recursive: true });
-      for (const [name, target] of links) {
-        const place = `${folder}/${short.size}`;
-        if (place.length > MOST_BYTES) return links;
-        setLink(place, target);
-        short.set(name, place);
-      }
-      return short;
+      this.#slots.add(slot);
+      return folder;
     } catch {
-      return links; // the memory is full, or somebody tidied up
+      return undefined;
     }
   }
+}
+
+/**
+ * The links of `folder` that lead below `prefix`, each to a place of its own: name → target. All else in it is removed. That they
+ * are read each time and not remembered is what tells what the step before did to them.
+ */
+async function ownLinks(folder: string, prefix: string): Promise<Map<string, string>> {
+  const own = new Map<string, string>();
+  const targets = new Set<string>();
+  for (const name of await namesIn(folder)) {
+    const target = linkTarget(`${folder}/${name}`);
+    if (target?.startsWith(prefix) && !targets.has(target)) {
+      own.set(name, target);
+      targets.add(target);
+    } else await removeTree(join(folder, name));
+  }
+  return own;
 }
 
 /** Removes what a dead run left of its links. */
@@ -101,9 +144,8 @@ function isMade(folder: string): boolean {
 }
 
 function setLink(place: string, target: string): void {
-  if (lstatSync(place, { throwIfNoEntry: false }) !== undefined) {
-    if (readlinkSync(place) === target) return;
-    unlinkSync(place);
-  }
+  const there = linkTarget(place);
+  if (there === target) return;
+  if (there !== undefined) unlinkSync(place);
   symlinkSync(target, place);
 }

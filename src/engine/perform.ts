@@ -22,6 +22,7 @@ import { Settler } from "./settler.ts";
 import type { RunQueue, SharedQueue } from "./shared-queue.ts";
 import { StartQueue } from "./start-queue.ts";
 import { endStrays, type Made } from "./strays.ts";
+import { Untouched } from "./untouched.ts";
 import type { Surroundings, Work } from "./work.ts";
 
 /** How often growing logs are looked at: to cut those past their cap, and to give those their name that have begun. */
@@ -100,6 +101,7 @@ export async function perform(performance: Performance): Promise<Performed> {
         executor,
         logs,
         cleared: new Set(),
+        untouched: new Untouched(),
         inputLinks,
         lostMakings: new Map(),
         spareLogs: statSync(main.scratchDir).dev === statSync(main.logDir).dev,

@@ -1,7 +1,18 @@
 // A scratch slot: the folder one step at a time works in. `work` is its working directory, `out` holds $OUTPUT.
-import { chmodSync, lstatSync, mkdirSync, readdirSync, readlinkSync, renameSync, symlinkSync } from "node:fs";
+import {
+  type BigIntStats,
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  symlinkSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
+import { errnoOf } from "../errors.ts";
 import { removeTree } from "../store/remove.ts";
+import { Untouched } from "./untouched.ts";
 
 const PARTS = ["work", "home", "tmp", "out"] as const;
 const MODE = 0o755;
@@ -14,10 +25,23 @@ const GROUP_WRITES = 0o020;
  * there are emptied and used again: making and removing them for every step took a fifth of the engine's own time for small
  * tasks.
  */
-export async function clearSlot(slot: string, { keepInputs = false } = {}): Promise<void> {
+export async function clearSlot(
+  slot: string,
+  { keepInputs = false, untouched = new Untouched() } = {},
+): Promise<void> {
   for (const part of PARTS)
-    await clearFolder(join(slot, part), part === "work" ? (name) => name === "inputs" : undefined);
-  await clearFolder(join(slot, "work", "inputs"), keepInputs ? () => true : undefined);
+    await clearFolder(
+      `${slot}/${part}`,
+      untouched,
+      part === "work" ? (name) => name === "inputs" : undefined,
+    );
+  const inputs = inputsOf(slot);
+  if (keepInputs) openFolder(inputs, await folderAt(inputs));
+  else await clearFolder(inputs, untouched);
+}
+
+export function inputsOf(slot: string): string {
+  return `${slot}/work/inputs`;
 }
 
 /**
@@ -25,16 +49,35 @@ export async function clearSlot(slot: string, { keepInputs = false } = {}): Prom
  * removed takes 50 µs, and ten times that where the disk is busy; to look at one takes two.
  */
 export async function placeInputs(slot: string, links: ReadonlyMap<string, string>): Promise<void> {
-  const folder = join(slot, "work", "inputs");
+  const folder = inputsOf(slot);
   const there = new Set<string>();
-  for (const name of readdirSync(folder)) {
+  for (const name of await namesIn(folder)) {
     const place = join(folder, name);
     const wanted = links.get(name);
-    if (wanted !== undefined && lstatSync(place).isSymbolicLink() && readlinkSync(place) === wanted)
-      there.add(name);
+    if (wanted !== undefined && linkTarget(place) === wanted) there.add(name);
     else await removeTree(place);
   }
   for (const [name, target] of links) if (!there.has(name)) symlinkSync(target, join(folder, name));
+}
+
+/** Where the link at `place` leads; undefined where none is. */
+export function linkTarget(place: string): string | undefined {
+  try {
+    return readlinkSync(place);
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "EINVAL" || errno === "ENOENT") return undefined; // it is no link, or nothing
+    throw error;
+  }
+}
+
+/** What lies in a folder of ours. Names as bytes: a task may have made some that are not UTF-8; then it is emptied. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
+  const names = readdirSync(folder);
+  if (!names.some((name) => name.includes("\ufffd"))) return names;
+  await removeTree(folder);
+  makeFolder(folder);
+  return [];
 }
 
 /** Moves what a failed step left to a folder of its own, for people to look at. */
@@ -58,21 +101,39 @@ function openToGroup(top: string): void {
 }
 
 /** An empty folder with our mode, but for what is spared, whatever a task made of the one that was there. */
-async function clearFolder(path: string, spared = (_name: string): boolean => false): Promise<void> {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (stats !== undefined && !stats.isDirectory()) await removeTree(path);
-  if (stats === undefined || !stats.isDirectory()) {
-    mkdirSync(path, { recursive: true, mode: MODE });
-    chmodSync(path, MODE | (lstatSync(path).mode & SETGID)); // whatever the umask
-    return;
+async function clearFolder(
+  path: string,
+  untouched: Untouched,
+  spared = (_name: string): boolean => false,
+): Promise<void> {
+  const stats = await folderAt(path);
+  if (untouched.holds(path, stats)) return;
+  openFolder(path, stats);
+  let isAsFound = true;
+  for (const name of await namesIn(path)) {
+    if (spared(name)) continue;
+    isAsFound = false;
+    await removeTree(join(path, name));
   }
-  const group = stats.mode & SETGID;
-  if ((stats.mode & 0o7777) !== (MODE | group)) chmodSync(path, MODE | group);
-  // Names as bytes: a task may have made some that are not UTF-8, and those are removed with the whole folder.
-  const names = readdirSync(path);
-  if (names.some((name) => name.includes("\ufffd"))) {
-    await removeTree(path);
-    return clearFolder(path);
-  }
-  for (const name of names) if (!spared(name)) await removeTree(join(path, name));
+  if (isAsFound) untouched.note(path, stats);
+}
+
+/** What a folder looks like, which is made where something else is, or nothing. */
+async function folderAt(path: string): Promise<BigIntStats> {
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stats?.isDirectory()) return stats;
+  if (stats !== undefined) await removeTree(path);
+  makeFolder(path);
+  return lstatSync(path, { bigint: true });
+}
+
+function makeFolder(path: string): void {
+  mkdirSync(path, { recursive: true, mode: MODE });
+  chmodSync(path, MODE | (lstatSync(path).mode & SETGID)); // whatever the umask
+}
+
+/** Gives a folder our mode. */
+function openFolder(path: string, { mode }: BigIntStats): void {
+  const ours = MODE | (Number(mode) & SETGID);
+  if ((Number(mode) & 0o7777) !== ours) chmodSync(path, ours);
 }

@@ -38,6 +38,8 @@ export interface StagingRequest {
   readonly view: View;
   /** How links are made for commands that see the machine as it is. */
   readonly inputLinks?: InputLinks;
+  /** Whether the input of that name may be an environment; where it is not told, each is looked at. */
+  readonly mayBring?: (name: string) => boolean;
   /** Variables passed through from the caller, by name. The spec's own win over these. */
   readonly passed: Readonly<Record<string, string>>;
 }
@@ -54,6 +56,7 @@ export async function stageStep({
   path,
   view,
   inputLinks,
+  mayBring = () => true,
   passed,
 }: StagingRequest): Promise<Staged> {
   const { inputs } = making;
@@ -69,7 +72,7 @@ export async function stageStep({
     await stageModule(store, runnable.module, names, cwd);
   }
   if (runnable.sql !== undefined) stageSql(runnable.sql, cwd);
-  const brought = environmentsAmong(inputs, inputFileName);
+  const brought = environmentsAmong(inputs, inputFileName, mayBring);
   const links = placeLinks(brought, cwd);
   let output = top;
   if (making.output === undefined && runnable.produces !== undefined) {

@@ -15,6 +15,7 @@ import type { Runnable } from "./runnable.ts";
 import type { Sandboxes } from "./sandbox/sandboxes.ts";
 import type { Sandbox } from "./sandbox/types.ts";
 import type { Secrets } from "./secrets/secrets.ts";
+import type { Untouched } from "./untouched.ts";
 
 /** What all steps of a run share. */
 export interface StepContext {
@@ -34,6 +35,7 @@ export interface StepContext {
   readonly kill: AbortSignal;
   /** Slots that the step before left as `clearSlot` would. */
   readonly cleared: Set<string>;
+  readonly untouched: Untouched;
   readonly inputLinks: InputLinks;
   /** How often outputs were lost while they were made: of their store, and not of their task, that tells something. */
   readonly lostMakings: Map<OutputId, number>;

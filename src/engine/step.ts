@@ -8,6 +8,7 @@ import { removeTree } from "../store/remove.ts";
 import type { Making, SealedTree, Store } from "../store/types.ts";
 import { type Command, judgeCommand, performCommand } from "./command.ts";
 import { commitStep } from "./commit.ts";
+import { ENVIRONMENT_FILE } from "./environments.ts";
 import { failedThere } from "./failed-there.ts";
 import { engineFailure } from "./failure.ts";
 import { changedWhileRead } from "./input-checks.ts";
@@ -125,6 +126,7 @@ class Step {
         path: this.#path,
         view,
         ...(sandbox.kind === "none" ? { inputLinks: this.#context.inputLinks } : {}),
+        mayBring: (name) => this.#context.checks.mayHold(this.#request.inputs[name]!, ENVIRONMENT_FILE),
         passed: { ...passed, ...this.#secrets.env },
       });
       let sealed: SealedTree | undefined;
@@ -168,7 +170,7 @@ class Step {
       const keeping = this.#keepLog();
       const success = await commitStep(this.#context, this.#request, finished).finally(() => keeping);
       // It is a success by now whatever becomes of the slot; the next step clears it too, and tells what is wrong.
-      const cleared = clearSlot(slot, { keepInputs: true });
+      const cleared = clearSlot(slot, { keepInputs: true, untouched: this.#context.untouched });
       await cleared.then(
         () => this.#context.cleared.add(slot),
         () => {},

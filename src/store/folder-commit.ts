@@ -38,6 +38,8 @@ export async function commitToFolder(
   const place = `${outputsDir}/${plain}`;
   const suffixedPlace = `${outputsDir}/${suffixed}`;
   const moved = (location: Location) => {
+    // A file keeps its time and its size as it gets another name.
+    if (sealed.tree.has("")) return { location, stamps: sealed.stamps };
     const stamps = restampTop(sealed.stamps, sealed.tree, `${outputsDir}/${location}`);
     return { location, stamps };
   };
@@ -99,8 +101,15 @@ async function holds(place: string, sealed: SealedTree): Promise<boolean> {
 
 /** False where something lies already. The folder above is made where it is missing. */
 function moveExclusively(sealed: SealedTree, place: string): boolean {
-  mkdirSync(dirname(place), { recursive: true });
-  const moved = move(sealed.tree)(sealed.path, place);
+  const act = move(sealed.tree);
+  let moved: boolean;
+  try {
+    moved = act(sealed.path, place);
+  } catch (error) {
+    if (errnoOf(error) !== "ENOENT") throw error;
+    mkdirSync(dirname(place), { recursive: true }); // this output is the first to go there
+    moved = act(sealed.path, place);
+  }
   if (moved) closeTop(sealed, place);
   return moved;
 }

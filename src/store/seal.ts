@@ -26,6 +26,8 @@ import { badOutput, type Listed, placeOf, specialKind, targetOf, walk } from "./
 /** A copy of fewer bytes is made at once; a larger one while other work goes on. */
 const smallBytes = 1024n * 1024n;
 
+const LONE_FILE: readonly Listed[] = [{ path: "", kind: "file" }];
+
 /**
  * Seals the file or folder at `path`. On the way, files that have another name somewhere (hard links) become copies,
  * links into declared inputs become what they lead to, absolute links into the output become relative ones; files get
@@ -42,14 +44,26 @@ export async function seal(path: string, options: SealOptions, signal?: AbortSig
 
 async function sealTree(top: string, options: SealOptions, signal?: AbortSignal): Promise<SealedTree> {
   const turn = new Turn(signal);
-  const listed = await settleLinks(top, options.inputs ?? [], turn);
-  const isLoneFile = listed[0]?.path === "";
+  let first = lstatSync(top, { bigint: true, throwIfNoEntry: false });
+  if (first?.isSymbolicLink()) {
+    await act(
+      top,
+      judgeLink("", targetOf(top, ""), { top, realTop: top, inputs: options.inputs ?? [] }),
+      turn,
+    );
+    first = lstatSync(top, { bigint: true, throwIfNoEntry: false });
+  }
+  if (first === undefined) throw badOutput("", "nothing lies there", { facts: { place: top } });
+  const isLoneFile = first.isFile();
+  if (!isLoneFile && !first.isDirectory()) throw badOutput("", `it is a ${specialKind(first)}`);
+  const listed = isLoneFile ? LONE_FILE : await settleLinks(top, options.inputs ?? [], turn);
   const stamps = new StampWriter(listed.length, isLoneFile);
   let place = 0;
   const places = new Map(listed.map(({ path }) => [path, place++]));
 
   const look = async (file: string, path: string): Promise<FileFacts> => {
-    const stats = await ownAndClose(file, path, top);
+    const found = isLoneFile ? first : lstatSync(file, { bigint: true });
+    const stats = await ownAndClose(file, path, top, found);
     // Noted before the content is read: a change after this is seen by the next check.
     stamps.set(places.get(path)!, stats);
     return { size: Number(stats.size), executable: (stats.mode & 0o100n) !== 0n };
@@ -74,18 +88,8 @@ async function sealTree(top: string, options: SealOptions, signal?: AbortSignal)
   return { ...hashed, path: top, stamps: stamps.bytes };
 }
 
-/** Lists the tree with all its links in their final form. */
+/** Lists the folder with all its links in their final form. */
 async function settleLinks(top: string, inputs: readonly string[], turn: Turn): Promise<readonly Listed[]> {
-  const stats = lstatSync(top, { throwIfNoEntry: false });
-  if (stats === undefined) throw badOutput("", "nothing lies there", { facts: { place: top } });
-  if (stats.isSymbolicLink()) {
-    const fate = judgeLink("", targetOf(top, ""), { top, realTop: top, inputs });
-    await act(top, fate, turn);
-    return settleLinks(top, inputs, turn);
-  }
-  if (stats.isFile()) return [{ path: "", kind: "file" }];
-  if (!stats.isDirectory()) throw badOutput("", `it is a ${specialKind(stats)}`);
-
   const listed = await walk(top, true, turn);
   const links = listed.filter(({ kind }) => kind === "link");
   if (links.length === 0) return listed;
@@ -134,9 +138,13 @@ async function copyOneFile(from: string, to: string, size: bigint): Promise<void
   else await copyFile(from, to, mode);
 }
 
-/** Makes a file the output's own and read-only, and returns how it is then. */
-async function ownAndClose(file: string, path: string, top: string): Promise<BigIntStats> {
-  const stats = lstatSync(file, { bigint: true });
+/** Makes a file that was just looked at the output's own and read-only, and returns how it is then. */
+async function ownAndClose(
+  file: string,
+  path: string,
+  top: string,
+  stats: BigIntStats,
+): Promise<BigIntStats> {
   // A mode is changed through a link: were one put there since the walk, it would be another file's.
   if (!stats.isFile()) throw badOutput(path, "it was replaced by something else while the output was sealed");
   const mode = (stats.mode & 0o100n) === 0n ? 0o444 : 0o555;

@@ -114,11 +114,12 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
     const killsBefore = recentMemoryKills();
     let launched: Launched;
     try {
-      if (!existsSync(fifoOf(job.slot))) makeFifos([fifoOf(job.slot)]); // a task may have removed what lies around it
       launched = await started(job).catch((error) => {
-        // Nobody reads the supervisor's FIFO: it was killed a moment ago, which Node.js has not heard of yet. Nothing was started.
-        if (errnoOf(error) !== "ENXIO") throw error;
-        supervisor = undefined;
+        // Nothing was started. Nobody reads the supervisor's FIFO: it was killed a moment ago, which Node.js has not heard of yet.
+        if (errnoOf(error) === "ENXIO") supervisor = undefined;
+        // A task removed what lies around it.
+        else if (errnoOf(error) === "ENOENT" && !existsSync(fifoOf(job.slot))) makeFifos([fifoOf(job.slot)]);
+        else throw error;
         return started(job);
       });
     } catch (spawnError) {
