@@ -4,88 +4,14 @@
 // system has and which can do what shells cannot: begin a session, and tell a signal from an exit code. Where there is none,
 // commands are started without.
 import { type ChildProcess, spawn } from "node:child_process";
-import { accessSync, constants } from "node:fs";
+import { accessSync, closeSync, constants, writeSync } from "node:fs";
 import { constants as os } from "node:os";
-import type { Readable, Writable } from "node:stream";
+import { join } from "node:path";
+import { errnoOf } from "../../errors.ts";
+import { Answers } from "./answers.ts";
+import { makeFifos, openPipe, type Pipe } from "./fifos.ts";
+import { LAUNCHER_SCRIPT } from "./launcher-script.ts";
 import type { Job } from "./types.ts";
-
-// A job is its length in bytes, a line end, and fields that end in NUL: how many of them follow that say where it is to run (none:
-// where the one before did), namely cwd, log, slot and variables, each as name=value; then the value of ALAMODE_STEP, and the
-// words of the command. Answers: `started <group>`, then `ended <wait status> <whether anything is left>`; or
-// `failed <errno> <what>`. Everything that can fail is opened before the fork, so that it can be told of, and where the command
-// is to find it: a page that is touched after a fork is copied first, which takes 4 µs. The child touches 50 of them this way,
-// and 110 when it sets all this up itself. Nothing of the launcher's is open in a command: Perl closes what is above 3 ($^F) at
-// exec, and 3 is the slot's FIFO.
-const SCRIPT = `
-use strict; use POSIX ();
-umask 022;
-my $guard = shift;
-my ($append, $both, $tell, $look) = (POSIX::O_WRONLY | POSIX::O_APPEND | POSIX::O_CREAT, POSIX::O_RDWR, POSIX::O_WRONLY | POSIX::O_NONBLOCK, POSIX::O_RDONLY | POSIX::O_NONBLOCK);
-$^F = 3;
-POSIX::dup2(2, 3);
-open(my $jobs, '<&', 0) && open(my $answers, '>&', 1) or POSIX::_exit(1);
-POSIX::close($_) for 0, 1, 3;
-POSIX::open('/dev/null', POSIX::O_RDONLY) eq '0 but true' or POSIX::_exit(1);
-my ($job, $end, $cwd, $log, $fifo, $pid, $supervisor, $reader, $byte, $status, $left, @words) = ('');
-for (;;) {
-  while (($end = index($job, "\\n")) < 0 || length($job) <= $end + substr($job, 0, $end)) {
-    sysread($jobs, $job, 65536, length $job) or POSIX::_exit(0);
-  }
-  @words = split /\\0/, substr($job, $end + 1), -1;
-  $job = '';
-  pop @words;
-  if ($left = shift @words) {
-    ($cwd, $log, $fifo) = splice(@words, 0, 3);
-    $fifo .= '/alive';
-    %ENV = map { split /=/, $_, 2 } splice(@words, 0, $left - 3);
-  }
-  $ENV{ALAMODE_STEP} = shift @words;
-  put($log, $append, 1) or next;
-  POSIX::dup2(1, 2);
-  put($fifo, $both, 3) or next;
-  # ENXIO: nobody reads, the supervisor was killed. Whoever asked for the job starts another.
-  defined($supervisor = POSIX::open($guard, $tell)) or failed($guard), next;
-  unless (chdir $cwd) { failed($cwd); POSIX::close($supervisor); next }
-  unless (defined($pid = fork)) { failed('fork'); POSIX::close($supervisor); next }
-  unless ($pid) {
-    POSIX::setsid();
-    # Before it becomes the command: there is no instant in which it runs unknown to the supervisor.
-    POSIX::write($supervisor, "+$$\\n", 1 + length "+$$") == 1 + length "+$$" or POSIX::_exit(125);
-    POSIX::close($supervisor);
-    { no warnings; exec { $words[0] } @words; }
-    POSIX::_exit(127);
-  }
-  POSIX::close($_) for $supervisor, 1, 3;
-  POSIX::dup2(0, 2);
-  syswrite $answers, "started $pid\\n";
-  waitpid($pid, 0);
-  $status = $?;
-  # Is anything left, in its group or holding the FIFO? Two calls; who has to know what is left looks closer.
-  $left = (kill(0, -$pid) || $! == POSIX::EPERM) ? 1 : 0;
-  if (!$left) {
-    $left = 1;
-    if (defined($reader = POSIX::open($fifo, $look))) {
-      $end = POSIX::read($reader, $byte, 1);
-      $left = 0 if defined $end && $end == 0;
-      POSIX::close($reader);
-    }
-  }
-  syswrite $answers, "ended $status $left\\n";
-}
-# Opens a file as that descriptor.
-sub put {
-  my ($path, $flags, $as) = @_;
-  my $fd = POSIX::open($path, $flags, 0644);
-  unless (defined $fd) { failed($path); return 0 }
-  if ($fd != $as) { POSIX::dup2($fd, $as); POSIX::close($fd) }
-  return 1;
-}
-sub failed {
-  my $answer = "failed " . ($! + 0) . " $_[0]\\n";
-  POSIX::close($_) for 1, 3;
-  syswrite $answers, $answer;
-}
-`;
 
 /** Becomes a program that is found by PATH, or tells in the log that it is not there: as the executor does without launchers. */
 const BECOME = ["/bin/sh", "-c", 'exec "$@"', "sh"];
@@ -110,10 +36,33 @@ export interface Launched {
 export class Launchers {
   readonly #perl: string;
   readonly #bySlot = new Map<string, Launcher>();
-  #usable: boolean | undefined;
+  readonly #byNumber = new Map<string, Launcher>();
+  /** FIFOs that were asked for and become pipes: of the answers, and of each slot. */
+  #fifos: { readonly answers: string; readonly jobs: ReadonlyMap<string, string> } | undefined;
+  /** Pipes of slots that have no launcher yet. */
+  readonly #pipes = new Map<string, Pipe>();
+  #answers: Answers | undefined;
+  #started = 0;
 
   constructor(perl = "/usr/bin/perl") {
     this.#perl = perl;
+  }
+
+  /** Absolute paths below `folder` of FIFOs that are to be made before `openPipes`. None where there is no Perl. */
+  pipesOf(folder: string, slots: readonly string[]): string[] {
+    if (!isExecutable(this.#perl)) return [];
+    const jobs = new Map(slots.map((slot, n) => [slot, join(folder, `jobs-${n}`)]));
+    this.#fifos = { answers: join(folder, "answers"), jobs };
+    return [this.#fifos.answers, ...jobs.values()];
+  }
+
+  /** Opens them. Their names go: no task can write to them. */
+  openPipes(): void {
+    if (this.#fifos === undefined) return;
+    this.#answers = new Answers(openPipe(this.#fifos.answers, constants.O_WRONLY), (line) =>
+      this.#read(line),
+    );
+    for (const [slot, fifo] of this.#fifos.jobs) this.#pipes.set(slot, openPipe(fifo));
   }
 
   /**
@@ -121,19 +70,53 @@ export class Launchers {
    * the command is too long. Rejects with a system error where the job cannot be started at all.
    */
   start(job: Job, guard: string): Promise<Launched> | undefined {
-    this.#usable ??= isExecutable(this.#perl);
-    if (!this.#usable || !isShort(job)) return undefined;
-    let launcher = this.#bySlot.get(job.slot);
-    if (launcher === undefined || launcher.gone) {
-      launcher = new Launcher(this.#perl, guard);
-      this.#bySlot.set(job.slot, launcher);
-    }
-    return launcher.start(job);
+    if (this.#answers === undefined) return undefined;
+    const request = requestOf(job);
+    if (request === undefined) return undefined;
+    const launcher = this.#launcherOf(job.slot, guard);
+    this.#answers.awaited(1);
+    const over = () => this.#answers?.awaited(-1);
+    return launcher.start(request, over);
   }
 
   async close(): Promise<void> {
     await Promise.all([...this.#bySlot.values()].map((launcher) => launcher.close()));
     this.#bySlot.clear();
+    for (const { reader, writer } of this.#pipes.values()) {
+      closeSync(reader);
+      closeSync(writer);
+    }
+    this.#pipes.clear();
+    this.#answers?.close();
+    this.#answers = undefined;
+  }
+
+  #launcherOf(slot: string, guard: string): Launcher {
+    const there = this.#bySlot.get(slot);
+    if (there !== undefined && !there.gone) return there;
+    const number = String(++this.#started);
+    // That of one that was killed may hold a job that it never read.
+    const pipe = this.#pipes.get(slot) ?? this.#newPipe(slot);
+    this.#pipes.delete(slot);
+    const launcher = new Launcher(
+      [this.#perl, "-e", LAUNCHER_SCRIPT, guard, number],
+      pipe,
+      this.#answers!.writer,
+    );
+    this.#bySlot.set(slot, launcher);
+    this.#byNumber.set(number, launcher);
+    return launcher;
+  }
+
+  #newPipe(slot: string): Pipe {
+    const fifo = this.#fifos!.jobs.get(slot)!;
+    makeFifos([fifo]);
+    return openPipe(fifo);
+  }
+
+  #read(line: string): void {
+    const [number, ...answer] = line.split(" ");
+    this.#byNumber.get(number!)?.answered(answer);
   }
 }
 
@@ -146,23 +129,29 @@ interface Waiting {
 class Launcher {
   readonly #child: ChildProcess;
   readonly #exited: Promise<void>;
+  readonly #writer: number;
   #gone = false;
   #waiting: Waiting | undefined;
-  #line = "";
   /** What the job before was told of where it runs. */
   #place = "";
 
-  constructor(perl: string, guard: string) {
-    this.#child = spawn(perl, ["-e", SCRIPT, guard], {
-      cwd: "/",
-      // Bound now, a function is not looked up anew by each child that calls it: ten pages less to copy.
-      env: { PATH: "/usr/local/bin:/usr/bin:/bin", LD_BIND_NOW: "1" },
-      detached: true, // no signal of the terminal reaches it
-      stdio: ["pipe", "pipe", "ignore"],
-    });
-    const { stdin, stdout } = this.#child as { stdin?: Writable; stdout?: Readable };
+  constructor([program, ...args]: readonly string[], { reader, writer }: Pipe, answers: number) {
+    this.#writer = writer;
+    try {
+      this.#child = spawn(program!, args, {
+        cwd: "/",
+        // Bound now, a function is not looked up anew by each child that calls it: ten pages less to copy.
+        env: { PATH: "/usr/local/bin:/usr/bin:/bin", LD_BIND_NOW: "1" },
+        detached: true, // no signal of the terminal reaches it
+        stdio: [reader, answers, "ignore"],
+      });
+    } finally {
+      closeSync(reader);
+    }
+    this.#child.unref();
     this.#exited = new Promise((resolve) => {
       const gone = () => {
+        if (!this.#gone) closeSync(writer);
         this.#gone = true;
         // What it was at is without a parent now: whoever waits looks for what is left, and ends it.
         this.#waiting?.ended(null, "SIGKILL", true);
@@ -171,16 +160,11 @@ class Launcher {
       };
       this.#child.once("error", (error) => {
         this.#waiting?.failed(error);
+        this.#waiting = undefined;
         gone();
       });
-      this.#child.once("close", gone);
+      this.#child.once("exit", gone);
     });
-    // Without descriptors to be had there are no pipes either: the error that comes then says so.
-    if (stdin === undefined || stdout === undefined) return;
-    stdin.on("error", () => {}); // it was killed: `close` tells
-    stdout.setEncoding("latin1");
-    stdout.on("data", (text: string) => this.#read(text));
-    this.#idle(true);
   }
 
   /** Somebody killed it: another is to be started. */
@@ -188,7 +172,8 @@ class Launcher {
     return this.#gone;
   }
 
-  start(job: Job): Promise<Launched> {
+  /** `over` is called once when nothing more is to come of it. */
+  start(request: Request, over: () => void): Promise<Launched> {
     return new Promise((resolve, reject) => {
       let end: (how: Awaited<Launched["ended"]>) => void = () => {};
       const ended = new Promise<Awaited<Launched["ended"]>>((resolve) => {
@@ -201,83 +186,89 @@ class Launcher {
           resolve({ group, ended });
         },
         ended: (code, signal, left) => {
+          over();
           if (group === 0) reject(new Error("the process that starts commands was ended"));
           end({ code, signal, left });
         },
-        failed: reject,
+        failed: (error) => {
+          over();
+          reject(error);
+        },
       };
-      this.#idle(false);
-      this.#child.stdin?.write(this.#encoded(job));
+      // Where a job runs, and its variables, are told only where they differ from those of the job before.
+      const { place, words } = request;
+      const text = (place === this.#place ? fields(["0"]) : place) + words;
+      this.#place = place;
+      this.#tell(Buffer.from(`${Buffer.byteLength(text)}\n${text}`));
     });
+  }
+
+  /** Writes what the pipe takes at once, nearly always all; the rest as the launcher reads. 3 µs, where a stream takes 50. */
+  #tell(bytes: Uint8Array): void {
+    if (this.#gone) return;
+    let done = 0;
+    try {
+      done = writeSync(this.#writer, bytes);
+    } catch (error) {
+      if (errnoOf(error) !== "EAGAIN") return; // it was killed: its exit tells
+    }
+    if (done < bytes.length) setTimeout(() => this.#tell(bytes.subarray(done)), 1);
   }
 
   /** It ends by itself when nobody can ask it for anything any more. */
   async close(): Promise<void> {
-    this.#idle(false);
-    this.#child.stdin?.end();
+    if (this.#gone) return;
+    this.#gone = true;
+    closeSync(this.#writer);
+    this.#child.ref();
     await this.#exited;
   }
 
-  /** Where a job runs, and its variables, are told only where they differ from those of the job before. */
-  #encoded({ argv, cwd, log, slot, env, step }: Job): Buffer {
-    const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-    const place = fields([String(variables.length + 3), cwd, log, slot, ...variables]);
-    const words = argv[0] === "/bin/sh" ? argv : [...BECOME, ...argv];
-    const text = (place === this.#place ? fields(["0"]) : place) + fields([step, ...words]);
-    this.#place = place;
-    return Buffer.from(`${Buffer.byteLength(text)}\n${text}`);
-  }
-
-  #read(text: string): void {
-    const lines = (this.#line + text).split("\n");
-    this.#line = lines.pop()!;
-    for (const line of lines) {
-      const [what, first, ...rest] = line.split(" ");
-      const waiting = this.#waiting;
-      if (what === "started") {
-        waiting?.started(Number(first));
-        continue;
-      }
-      this.#waiting = undefined;
-      this.#idle(true);
-      if (what === "ended") {
-        const signal = Number(first) & 127;
-        const code = signal === 0 ? Number(first) >> 8 : null;
-        waiting?.ended(
-          code,
-          signal === 0 ? null : (SIGNALS.get(signal) ?? `signal ${signal}`),
-          rest[0] !== "0",
-        );
-      } else {
-        const error: NodeJS.ErrnoException = new Error(`cannot start the command: ${rest.join(" ")}`);
-        const name = Object.entries(os.errno).find(([, number]) => number === Number(first))?.[0];
-        if (name !== undefined) error.code = name;
-        waiting?.failed(error);
-      }
+  /** A line of its own, by words. */
+  answered([what, first, ...rest]: readonly string[]): void {
+    const waiting = this.#waiting;
+    if (what === "started") {
+      waiting?.started(Number(first));
+      return;
     }
-  }
-
-  /** An idle launcher keeps nobody from exiting. */
-  #idle(idle: boolean): void {
-    const parts = [this.#child, this.#child.stdin, this.#child.stdout] as unknown as {
-      ref(): void;
-      unref(): void;
-    }[];
-    for (const part of parts) idle ? part?.unref?.() : part?.ref?.();
+    this.#waiting = undefined;
+    if (what === "ended") {
+      const signal = Number(first) & 127;
+      const code = signal === 0 ? Number(first) >> 8 : null;
+      const name = signal === 0 ? null : (SIGNALS.get(signal) ?? `signal ${signal}`);
+      waiting?.ended(code, name, rest[0] !== "0");
+    } else {
+      const error: NodeJS.ErrnoException = new Error(`cannot start the command: ${rest.join(" ")}`);
+      const name = Object.entries(os.errno).find(([, number]) => number === Number(first))?.[0];
+      if (name !== undefined) error.code = name;
+      waiting?.failed(error);
+    }
   }
 }
 
-/** Whether a launcher takes it. */
-function isShort({ argv, cwd, log, slot, env, step }: Job): boolean {
+/** A job as fields. */
+interface Request {
+  /** Where it runs, and its variables. */
+  readonly place: string;
+  readonly words: string;
+}
+
+/** Undefined for what no launcher takes. */
+function requestOf({ argv, cwd, log, slot, env, step }: Job): Request | undefined {
+  const place = [cwd, log, slot];
+  for (const name of Object.keys(env)) place.push(`${name}=${env[name]}`);
+  const words = [step, ...(argv[0] === "/bin/sh" ? [] : BECOME), ...argv];
   let bytes = 0;
-  const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
-  for (const field of [cwd, log, slot, step, ...variables, ...argv]) {
-    // A unit of UTF-16 takes at most three bytes.
-    const most = field.length * 3 <= MOST_WORD_BYTES ? field.length * 3 : Buffer.byteLength(field);
-    if (most > MOST_WORD_BYTES || field.includes("\0")) return false;
-    bytes += most;
+  for (const all of [place, words]) {
+    for (const field of all) {
+      // A unit of UTF-16 takes at most three bytes.
+      const most = field.length * 3 <= MOST_WORD_BYTES ? field.length * 3 : Buffer.byteLength(field);
+      if (most > MOST_WORD_BYTES || field.includes("\0")) return undefined;
+      bytes += most;
+    }
   }
-  return bytes <= MOST_BYTES;
+  if (bytes > MOST_BYTES) return undefined;
+  return { place: fields([String(place.length), ...place]), words: fields(words) };
 }
 
 function fields(all: readonly string[]): string {

@@ -1,14 +1,14 @@
 // Steps as processes of this machine. Each command leads a session and a process group of its own, and everything it
 // starts inherits the write end of its slot's FIFO: group and FIFO together tell whether anything of it is left.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, constants, existsSync, mkdirSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { performance } from "node:perf_hooks";
 import { setTimeout as delay } from "node:timers/promises";
-import { AlamodeError, errnoOf } from "../../errors.ts";
+import { errnoOf } from "../../errors.ts";
 import type { Resources } from "../../record/types.ts";
-import { systemError } from "../../store/system-error.ts";
+import { makeFifos } from "./fifos.ts";
 import { type Launched, Launchers } from "./launchers.ts";
 import {
   groupMembers,
@@ -158,7 +158,9 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
       const slots = Array.from({ length: count }, (_, n) => join(folder, String(n)));
       for (const slot of slots) mkdirSync(slot, { recursive: true, mode: 0o755 });
       guardFifo = join(folder, "guard");
-      makeFifos([...slots.map(fifoOf), guardFifo]);
+      const pipes = launchers.pipesOf(folder, slots);
+      makeFifos([...slots.map(fifoOf), guardFifo, ...pipes]);
+      launchers.openPipes();
       return slots;
     },
     execute,
@@ -305,16 +307,6 @@ function stopper(group: number, timeoutMs: number | undefined, stop: AbortSignal
   if (kill.aborted) onKill();
   else if (stop.aborted) onStop();
   return state;
-}
-
-function makeFifos(paths: readonly string[]): void {
-  const made = spawnSync("mkfifo", paths, { encoding: "utf8" }); // Node has no call for it
-  if (made.error !== undefined) throw systemError(made.error, `making ${paths[0]} with mkfifo`);
-  if (made.status !== 0) {
-    throw new AlamodeError("store-unusable", `cannot make the FIFO ${paths[0]}: ${made.stderr.trim()}`, {
-      hint: "Put the store on a local file system with --store.",
-    });
-  }
 }
 
 function fifoOf(slot: string): string {

@@ -3,7 +3,8 @@
 // A FIFO and not a pipe, so that who starts commands need not hold it open, and so keep the end from being seen.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { closeSync, writeSync } from "node:fs";
+import { openFifo } from "./fifos.ts";
 
 // Lines: `+<group>` started, `-<group>` over, `q` the engine ended in order. Then KILL, since nobody is left to wait
 // for a gentle end; and a look through the environments for what has left its group (Linux; GNU and BusyBox grep).
@@ -48,7 +49,7 @@ export interface Supervisor {
 
 /** `fifo` lies there. */
 export function startSupervisor(run: string, fifo: string): Supervisor {
-  const [reader, fd] = endsOf(fifo);
+  const { reader, writer: fd } = openFifo(fifo);
   const child: ChildProcess = spawn("/bin/sh", ["-c", SCRIPT, "alamode-supervisor", run], {
     cwd: "/",
     env: { PATH: "/usr/local/bin:/usr/bin:/bin" },
@@ -91,14 +92,4 @@ export function startSupervisor(run: string, fifo: string): Supervisor {
       await exited;
     },
   };
-}
-
-/** Both ends of a FIFO, without waiting for anybody. The second is the only one that writes, and never waits to. */
-function endsOf(fifo: string): [reader: number, writer: number] {
-  const both = openSync(fifo, constants.O_RDWR);
-  try {
-    return [openSync(fifo, "r"), openSync(fifo, constants.O_WRONLY | constants.O_NONBLOCK)];
-  } finally {
-    closeSync(both);
-  }
 }
