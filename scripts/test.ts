@@ -28,6 +28,7 @@ const ONCE = [
   "e2e/s3",
   "e2e/schedule",
   "engine/container",
+  "engine/round-trips",
   "faults/hosts",
   "faults/shared-record",
   "record/postgres",

@@ -21,7 +21,7 @@ export async function markHere(
   state: "lost" | "damaged",
   { record, stores }: Both,
 ): Promise<void> {
-  if (!(await isElsewhere(success, stores))) await record.mark(success.id, state);
+  if (!(await isElsewhere(success, stores))) await record.mark([success.id], state);
 }
 
 /** `error`, which reading the success gave; or what is to be said instead if it does not lie here. `name`: what it is called. */

@@ -9,6 +9,7 @@ import { type Asked, type CutOff, cutOff } from "./cut-off.ts";
 import { type Decision, decide, type Fact } from "./decide.ts";
 import type { Demands } from "./demands.ts";
 import { elsewhereError, isElsewhere } from "./elsewhere.ts";
+import { Findings } from "./findings.ts";
 import type { Host } from "./host.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import { trustedUnseen } from "./trust.ts";
@@ -85,32 +86,47 @@ async function answered<Question, Answer, Result>(
   }
 }
 
-/** One fact for each output, in order: two round trips for all of them, plus a look at each that cannot be trusted unseen. */
+/** One fact for each output, in order: few round trips for all of them, plus a look at each that cannot be trusted unseen. */
 async function factsOf(outputs: readonly OutputId[], source: FactSource): Promise<Fact[]> {
-  const { record, stores } = source;
+  const { record, demands } = source;
   const successes = await record.successes(outputs);
   const known = outputs
     .flatMap((output) => successes.get(output) ?? [])
-    .filter((success) => isolationSuffices(success.isolation, source.demands.of(success.output)));
-  const present = await stores.present(known);
-  const facts = new Map<OutputId, Fact>();
-  for (const [i, success] of known.entries()) {
-    const fact = present[i] ? await trusted(success, source) : await goneOrElsewhere(success, stores);
-    if (source.mark && (fact.kind === "lost" || fact.kind === "damaged"))
-      await record.mark(success.id, fact.kind);
-    facts.set(success.output, fact);
-  }
+    .filter((success) => isolationSuffices(success.isolation, demands.of(success.output)));
+  const found = await factsOfSuccesses(known, source);
+  const facts = new Map(known.map(({ output }, i) => [output, found[i]!]));
   return outputs.map((output) => facts.get(output) ?? { kind: "none" });
 }
+
+/** Whether the bytes of successes are there to be trusted, one fact for each, in order. With `mark` it is written down. */
+async function factsOfSuccesses(
+  successes: readonly Success[],
+  source: Omit<FactSource, "demands">,
+): Promise<Fact[]> {
+  const { stores, mark } = source;
+  const present = await stores.present(successes);
+  const found = new Findings(source);
+  const facts: Fact[] = [];
+  for (const [i, success] of successes.entries()) {
+    const fact = present[i] ? await believed(success, source) : await goneOrElsewhere(success, stores);
+    facts.push(fact);
+    if (mark) await found.add(fact);
+  }
+  await found.write();
+  return facts;
+}
+
+/** A fact that the bytes themselves may have been asked for. */
+type Believed = Fact & { readonly rehashed?: true };
 
 /**
  * A success that may not have reached the disk before the machine went down, or that was made on another host or in
  * another store, is believed only if its bytes hash to what it says (promise 2).
  */
-export async function trusted(
+async function believed(
   success: Success,
-  { record, stores, host, mark }: Omit<FactSource, "demands">,
-): Promise<Fact> {
+  { stores, host }: Pick<FactSource, "stores" | "host">,
+): Promise<Believed> {
   const store = await stores.of(success);
   if (trustedUnseen(success, { store, host })) return { kind: "done", success };
   const found = await store.rehash(success.location);
@@ -118,8 +134,14 @@ export async function trusted(
     return { kind: "elsewhere", success };
   if (found === undefined) return { kind: "lost", success };
   if (found.digest !== success.treeDigest) return { kind: "damaged", success, path: "" };
-  if (mark) await record.settleOne(success.id);
-  return { kind: "done", success };
+  return { kind: "done", success, rehashed: true };
+}
+
+/** As `believed`; what turned out to be sound is noted, with `mark`. */
+export async function trusted(success: Success, source: Omit<FactSource, "demands">): Promise<Fact> {
+  const fact = await believed(success, source);
+  if (source.mark && fact.rehashed) await source.record.settleThese([success.id]);
+  return fact;
 }
 
 async function goneOrElsewhere(success: Success, stores: Stores): Promise<Fact> {
@@ -142,15 +164,13 @@ async function sameOf(
     keys.map(({ resolvedKey }) => resolvedKey),
     "none",
   );
-  const originals = await Promise.all(
+  const originals = await firstThereOfEach(
     candidates.map((all, i) => {
       // What it was made from has no say: its inputs are now those that are asked about.
       const wanted = whateverAbove(source.demands.of(keys[i]!.output));
-      return firstThere(
-        all.filter(({ isolation }) => isolationSuffices(isolation, wanted)),
-        source,
-      );
+      return all.filter(({ isolation }) => isolationSuffices(isolation, wanted));
     }),
+    source,
   );
   const found = keys.flatMap((key, i) =>
     originals[i] === undefined ? [] : [{ key, original: originals[i] }],
@@ -191,17 +211,29 @@ function keyOf(plan: Plan, graph: PlanGraph, asked: Asked): Key {
   return { asked, output: task.output, resolvedKey: resolvedKeyOf(task, digests), inputs };
 }
 
-/** The first of these successes whose bytes are there. Those found gone or changed are marked. */
+/** The first of these successes whose bytes are there. With `mark`, those found gone or changed are marked. */
 export async function firstThere(
   candidates: readonly Success[],
   source: FactSource,
 ): Promise<Success | undefined> {
-  const { record, stores, mark } = source;
-  for (const success of candidates) {
-    const [present] = await stores.present([success]);
-    const fact = present ? await trusted(success, source) : await goneOrElsewhere(success, stores);
-    if (fact.kind === "done") return success;
-    if (mark && (fact.kind === "lost" || fact.kind === "damaged")) await record.mark(success.id, fact.kind);
+  return (await firstThereOfEach([candidates], source))[0];
+}
+
+/** The same for many, each with candidates of its own: as many looks at the store as the one that needs most has to take. */
+async function firstThereOfEach(
+  candidates: readonly (readonly Success[])[],
+  source: FactSource,
+): Promise<(Success | undefined)[]> {
+  const first: (Success | undefined)[] = candidates.map(() => undefined);
+  let open = [...candidates.keys()];
+  for (let n = 0; ; n++) {
+    open = open.filter((i) => candidates[i]!.length > n);
+    if (open.length === 0) return first;
+    // Several outputs may have the same candidate, which is looked at once.
+    const asked = new Map(open.map((i) => [candidates[i]![n]!.id, candidates[i]![n]!]));
+    const facts = await factsOfSuccesses([...asked.values()], source);
+    const sound = new Set([...asked.keys()].filter((_, at) => facts[at]!.kind === "done"));
+    for (const i of open) if (sound.has(candidates[i]![n]!.id)) first[i] = candidates[i]![n];
+    open = open.filter((i) => first[i] === undefined);
   }
-  return undefined;
 }

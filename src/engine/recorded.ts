@@ -75,7 +75,7 @@ export async function recordedTask(
     });
   }
   const named = meant[0] ?? (await outputNamed(record, what));
-  if (named !== undefined) return await stateOf(both, named, { fetch: true });
+  if (named !== undefined) return (await statesOf(both, [named], { fetch: true }))[0]!;
   const near = nearNames(what, names);
   throw new AlamodeError("unknown-task", `no task and no output is called "${what}"`, {
     hint: near.length > 0 ? `Near: ${near.join(", ")}.` : "Say it as pipeline/task.",
@@ -95,13 +95,12 @@ export async function recordedTasks(both: Both, pipeline?: string, number?: numb
       hint: runs.length > 0 ? `There is: ${runs.map((run) => run.pipeline).join(", ")}.` : "Run it first.",
     });
   }
-  const tasks: RecordedTask[] = [];
+  const named: Named[] = [];
   for (const run of chosen) {
     const plan = await planOf(record, run);
-    for (const [name, task] of Object.entries(plan.tasks))
-      tasks.push(await stateOf(both, { run, name, task }));
+    for (const [name, task] of Object.entries(plan.tasks)) named.push({ run, name, task });
   }
-  return tasks;
+  return statesOf(both, named);
 }
 
 /** The path of what was found. Throws `not-made`, `output-missing`, `output-elsewhere`, and `output-stale` unless `stale` says that this will do. */
@@ -133,32 +132,39 @@ export function pathOf({ pipeline, task, output, state, path }: RecordedTask, st
   }
 }
 
-/** `fetch`: what lies elsewhere is made readable here. */
-async function stateOf(
+/** In order; few round trips for all. `fetch`: what lies elsewhere is made readable here. */
+async function statesOf(
   { store, record }: Both,
-  { run, name, task }: Named,
+  named: readonly Named[],
   { fetch = false } = {},
-): Promise<RecordedTask> {
-  const { output } = task;
-  const about = { pipeline: run?.pipeline ?? "", task: name, output };
-  const success = (await record.successes([output])).get(output);
-  if (success === undefined) {
-    const before = (await record.history(output)).some(
-      ({ state }) => state === "lost" || state === "damaged",
-    );
-    return { ...about, state: before ? "lost" : "not made" };
-  }
-  const { stale, madeAt, sizeBytes } = success;
+): Promise<RecordedTask[]> {
   const stores = storesOf(store);
-  const [isThere] = await stores.present([success]);
-  if (!isThere) {
-    const state = (await isElsewhere(success, stores)) ? "elsewhere" : "lost";
-    return { ...about, state, madeAt, sizeBytes };
+  const outputs = [...new Set(named.map(({ task }) => task.output))];
+  const successes = await record.successes(outputs);
+  const pasts = await record.pasts(outputs.filter((output) => !successes.has(output)));
+  const all = [...successes.values()];
+  const isThere = await stores.present(all);
+  const there = new Set(all.flatMap(({ output }, i) => (isThere[i] ? [output] : [])));
+  return Promise.all(named.map(stateOf));
+
+  async function stateOf({ run, name, task }: Named): Promise<RecordedTask> {
+    const { output } = task;
+    const about = { pipeline: run?.pipeline ?? "", task: name, output };
+    const success = successes.get(output);
+    if (success === undefined) {
+      const state = pasts.get(output)?.standing === undefined ? "not made" : "lost";
+      return { ...about, state };
+    }
+    const { stale, madeAt, sizeBytes } = success;
+    if (!there.has(output)) {
+      const state = (await isElsewhere(success, stores)) ? "elsewhere" : "lost";
+      return { ...about, state, madeAt, sizeBytes };
+    }
+    const here = fetch ? (await stores.stage(success)).path : await stores.here(success);
+    const place = producedPath((await stores.of(success)).place(success.location), task);
+    const path = here === undefined ? {} : { path: producedPath(here, task) };
+    return { ...about, state: stale ? "stale" : "made", ...path, place, madeAt, sizeBytes };
   }
-  const here = fetch ? (await stores.stage(success)).path : await stores.here(success);
-  const place = producedPath((await stores.of(success)).place(success.location), task);
-  const path = here === undefined ? {} : { path: producedPath(here, task) };
-  return { ...about, state: stale ? "stale" : "made", ...path, place, madeAt, sizeBytes };
 }
 
 /** The latest run of each pipeline, newest first: of those with recent runs, and of those whose name `what` begins with. */

@@ -4,14 +4,15 @@ import { goalsOf, graphOf, type PlanGraph } from "../plan/graph.ts";
 import { spelledOut } from "../plan/module-changes.ts";
 import type { OptionsByPattern, OutputId, Plan } from "../plan/types.ts";
 import { isolationSuffices } from "../record/isolation.ts";
-import type { ExecutionId, RecordDb } from "../record/types.ts";
+import type { Past } from "../record/past.ts";
+import type { ExecutionId, Isolation, RecordDb } from "../record/types.ts";
 import { type Stores, storesOf } from "../store/stores.ts";
 import type { Store } from "../store/types.ts";
 import { closure } from "./closure.ts";
 import type { Cause } from "./decide.ts";
 import { demandsOf } from "./demands.ts";
 import { defaultJobs, estimateMs } from "./estimate.ts";
-import { decideNow, type FactSource } from "./facts.ts";
+import { decideNow } from "./facts.ts";
 import { thisHost } from "./host.ts";
 import { pinImages } from "./images.ts";
 import { Machine, type Pools, type Resources } from "./machine.ts";
@@ -113,6 +114,7 @@ export async function status(given: Plan, options: StatusOptions): Promise<Statu
   const before = await planBefore(record, options.pipeline);
   const changes = before === undefined ? undefined : diff(before, plan);
   const changed = new Map(changes?.changed.map((change) => [change.task, change]));
+  const pasts = await record.pasts(unexplained(graph, decision.due));
   const due: Due[] = [];
   for (const [i, node] of order.entries()) {
     const task = tasks[i]!;
@@ -125,7 +127,8 @@ export async function status(given: Plan, options: StatusOptions): Promise<Statu
       reasons.push({ kind: "spec", changes: await spelledOut(change.changes, sourceReader(stores.main)) });
     }
     reasons.push(...inputReasons(plan, before, graph, task, decision.due));
-    reasons.push(...(await causeReasons(decision.due.get(node)!, output, source, reasons.length > 0)));
+    const past = pasts.get(output);
+    reasons.push(...causeReasons(decision.due.get(node)!, past, demands.of(output), reasons.length > 0));
     due.push({ task, output, reasons, ...(expectedMs === undefined ? {} : { expectedMs }) });
   }
   const estimate = estimateMs(tasks, durations, options.jobs ?? defaultJobs());
@@ -165,13 +168,17 @@ function inputReasons(
   return reasons;
 }
 
-/** What the record says of an output that has no success to be used. */
-async function causeReasons(
+/** Outputs of due nodes that have no success to be used: why, the record has to say. */
+function unexplained(graph: PlanGraph, due: ReadonlyMap<number, Cause>): OutputId[] {
+  return [...due].flatMap(([node, { kind }]) => (kind === "none" ? [graph.outputs[node]!] : []));
+}
+
+function causeReasons(
   cause: Cause,
-  output: OutputId,
-  { record, demands }: FactSource,
+  past: Past | undefined,
+  demanded: Isolation,
   explained: boolean,
-): Promise<Reason[]> {
+): readonly Reason[] {
   switch (cause.kind) {
     case "lost":
       return [{ kind: "lost" }];
@@ -181,25 +188,34 @@ async function causeReasons(
       return [{ kind: "elsewhere", store: cause.success.store }];
     case "stale":
       return [{ kind: "stale" }];
-    case "none": {
-      const [last] = await record.executions(output);
-      if (last?.outcome === "failure") {
-        return [{ kind: "failed", execution: last.id, message: last.failure?.message ?? "failed" }];
-      }
-      const history = await record.history(output);
-      const current = history.find(({ state }) => state === "current");
-      if (current !== undefined && !isolationSuffices(current.isolation, demands.of(output))) {
-        return [{ kind: "isolation", have: current.isolation, want: demands.of(output) }];
-      }
-      if (current !== undefined) return [{ kind: "forced" }];
-      const [success] = history;
-      if (success?.state === "lost") return [{ kind: "lost" }];
-      if (success?.state === "damaged") return [{ kind: "damaged", path: "" }];
-      if (explained) return [];
-      return [{ kind: (await record.identity(output)) === undefined ? "first" : "unfinished" }];
-    }
+    case "none":
+      return pastReasons(past, demanded, explained);
     default:
       return cause satisfies never;
+  }
+}
+
+/** What the record says of an output that has no success to be used. */
+function pastReasons(
+  { planned = false, execution, standing }: Partial<Past> = {},
+  demanded: Isolation,
+  explained: boolean,
+): readonly Reason[] {
+  if (execution?.outcome === "failure") {
+    const { failure } = execution;
+    return [{ kind: "failed", execution: execution.id, message: failure?.message ?? "failed" }];
+  }
+  switch (standing?.state) {
+    case "lost":
+      return [{ kind: "lost" }];
+    case "damaged":
+      return [{ kind: "damaged", path: "" }];
+    case "current":
+      return isolationSuffices(standing.isolation, demanded)
+        ? [{ kind: "forced" }]
+        : [{ kind: "isolation", have: standing.isolation, want: demanded }];
+    default:
+      return explained ? [] : [{ kind: planned ? "unfinished" : "first" }];
   }
 }
 

@@ -44,7 +44,7 @@ export async function endStrays(
     // What does not stand any more is known already: a task damaged it, say, which is told as that.
     if (standing.get(success.output)?.id !== success.id) continue;
     if (success.madeAt < since || (await stores.rehash(success))?.digest === success.treeDigest) continue;
-    await record.mark(success.id, "damaged");
+    await record.mark([success.id], "damaged");
     const failure: TaskFailure = {
       kind: "left-process",
       message: "its output was changed after it was recorded, by a process that outlived its step",

@@ -32,6 +32,20 @@ export interface Ends {
   readonly to: { readonly record: RecordDb; readonly store: Store };
 }
 
+/** Which of these need no `transfer`, since all of it was done before. Few round trips for many. */
+export async function transferredBefore(
+  outputs: readonly OutputId[],
+  { from, to }: Ends,
+): Promise<Set<OutputId>> {
+  const ours = await from.record.successes(outputs);
+  const theirs = from.record.id === to.record.id ? ours : await to.record.successes(outputs);
+  const same = [...theirs.values()].filter(
+    ({ output, store, treeDigest }) => store === to.store.id && treeDigest === ours.get(output)?.treeDigest,
+  );
+  const present = await to.store.present(same.map(({ location }) => location));
+  return new Set(same.flatMap(({ output }, i) => (present[i] ? [output] : [])));
+}
+
 /** Copies one output, whose inputs were copied before it if they are to be. Throws errors of stores and records. */
 export async function transfer(output: OutputId, ends: Ends, signal?: AbortSignal): Promise<Transferred> {
   const { from } = ends;
@@ -180,7 +194,7 @@ class Copying {
       const isTheirs = error instanceof AlamodeError && error.code === "bad-output";
       if (!isTheirs || (await from.stores.rehash(original, this.#signal))?.digest === original.treeDigest)
         throw error;
-      await from.record.mark(original.id, "damaged");
+      await from.record.mark([original.id], "damaged");
       throw new AlamodeError(
         "output-damaged",
         `output ${original.output.slice(0, 8)} was changed in its store since it was made`,
@@ -220,7 +234,7 @@ class Copying {
       ...(execution.log === undefined ? {} : { log: execution.log }),
       host: execution.host,
     });
-    await to.record.settleOne(success.id);
+    await to.record.settleThese([success.id]);
     return success.id;
   }
 

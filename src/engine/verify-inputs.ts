@@ -48,7 +48,7 @@ async function firstIntact(
     if (fact.kind === "done") {
       if ((await source.checks.before(success)) === undefined) return success;
     } else if (fact.kind === "lost" || fact.kind === "damaged") {
-      await source.record.mark(success.id, fact.kind);
+      await source.record.mark([success.id], fact.kind);
     }
   }
   return undefined;

@@ -6,7 +6,7 @@ import type { VerifyEvent } from "./verify-events.ts";
 
 export type StaleTask = Extract<VerifyEvent, { event: "task.stale" }>;
 
-/** In the plan's order, each output once. One round trip for all, and one more for each that is stale. */
+/** In the plan's order, each output once. Two round trips for all. */
 export async function staleTasks(plan: Plan, record: RecordDb): Promise<StaleTask[]> {
   const outputs = new Set<OutputId>();
   for (const task of Object.values(plan.tasks)) {
@@ -14,12 +14,15 @@ export async function staleTasks(plan: Plan, record: RecordDb): Promise<StaleTas
     for (const input of Object.values(task.inputs)) outputs.add(input);
   }
   const standing = await record.successes([...outputs]);
+  const executions = await record.executionsNamed([
+    ...new Set(standing.values().flatMap(({ stale, execution }) => (stale ? [execution] : []))),
+  ]);
   const stale: StaleTask[] = [];
   for (const [task, { output, inputs }] of Object.entries(plan.tasks)) {
     const success = standing.get(output);
     if (!success?.stale || !outputs.delete(output)) continue;
     // What an expander's success rests on is another task's: what that read says nothing of the expander's inputs.
-    const read = isExpander(plan.tasks[task]!) ? undefined : await record.execution(success.execution);
+    const read = isExpander(plan.tasks[task]!) ? undefined : executions.get(success.execution);
     const why = read === undefined ? {} : reason(inputs, read.inputs, standing);
     stale.push({ event: "task.stale", task, output, ...why });
   }

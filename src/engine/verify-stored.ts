@@ -89,11 +89,11 @@ export async function verifyStored(options: VerifyStoredOptions): Promise<Verify
     }
     if (found === undefined && because === undefined) {
       counts.lost++;
-      await record.mark(id, "lost");
+      await record.mark([id], "lost");
       return emit({ event: "stored.lost", ...about, location });
     }
     counts.differ++;
-    await record.mark(id, "damaged");
+    await record.mark([id], "damaged");
     const differences =
       found === undefined ? [] : treeDifferences(decodeTree(await record.tree(treeDigest)), found.tree);
     const path = await stores.stage(success).then(

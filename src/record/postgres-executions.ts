@@ -1,13 +1,31 @@
 // Executions in a shared record, for people and for estimates.
+
+import type { OutputId } from "../plan/types.ts";
 import { DURATIONS_PER_TASK, median } from "./durations.ts";
 import { notThere } from "./errors.ts";
+import { type PastRow, pastOf, SELECT_PAST } from "./past.ts";
 import type { PostgresConnection, Value } from "./postgres-connection.ts";
-import { bytesOf, type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
+import {
+  ABANDONED,
+  bytesOf,
+  type ExecutionRow,
+  executionOf,
+  hex,
+  SELECT_EXECUTION,
+  splitExecution,
+} from "./rows.ts";
 import type { Execution, RecordDb } from "./types.ts";
 
 type ExecutionQueries = Pick<
   RecordDb,
-  "executionsOf" | "execution" | "executions" | "durations" | "keptScratch" | "forgetScratch"
+  | "executionsOf"
+  | "execution"
+  | "executionsNamed"
+  | "executions"
+  | "pasts"
+  | "durations"
+  | "keptScratch"
+  | "forgetScratch"
 >;
 
 export function executionQueries(db: PostgresConnection): ExecutionQueries {
@@ -17,7 +35,26 @@ export function executionQueries(db: PostgresConnection): ExecutionQueries {
       const { run, n } = splitExecution(id);
       return (await selectExecutions(db, "WHERE r.run = ? AND e.n = ?", "n", run, n))[0];
     },
+    async executionsNamed(ids) {
+      const named = ids.map(splitExecution);
+      const found = await selectExecutions(
+        db,
+        "JOIN unnest(?::text[], ?::bigint[]) AS asked (run, n) ON asked.run = r.run AND asked.n = e.n",
+        "id",
+        named.map(({ run }) => run),
+        named.map(({ n }) => n),
+      );
+      return new Map(found.map((execution) => [execution.id, execution]));
+    },
     executions: (output) => selectExecutions(db, "WHERE o.output = ?", "id DESC", bytesOf(output)),
+    async pasts(outputs) {
+      const rows = await db.rows<PastRow & { dead: boolean }>(
+        `${SELECT_PAST.replace("SELECT ", "SELECT e.outcome = 'running' AND NOT lives(e.run_id) AS dead, ")}
+         JOIN unnest(?::bytea[]) AS asked ON asked = o.output`,
+        outputs.map(bytesOf),
+      );
+      return new Map(rows.map((row) => [hex(row.output) as OutputId, pastOf(row, row.dead)]));
+    },
     async durations(tasks) {
       const rows = await db.rows<{ task: string; ms: number }>(
         `SELECT asked.task, last.ms FROM unnest(?::text[]) AS asked (task) CROSS JOIN LATERAL (
@@ -66,6 +103,6 @@ async function selectExecutions(
   return rows.map((row) => {
     const execution = executionOf(row);
     if (row.outcome !== "running" || row.lives) return execution;
-    return { ...execution, outcome: "failure", failure: { kind: "abandoned", message: "its engine died" } };
+    return { ...execution, ...ABANDONED };
   });
 }

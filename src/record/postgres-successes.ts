@@ -19,12 +19,14 @@ type SuccessCalls = Pick<
   | "alias"
   | "mark"
   | "settle"
-  | "settleOne"
+  | "settleThese"
   | "lastSuccess"
 >;
 
-/** The success of the execution that made the bytes of one. */
-const ORIGINAL = "coalesce((SELECT coalesce(alias_of, id) FROM successes WHERE id = ?), ?)";
+/** Of these successes, their originals, and all that rest on those. An array, so that they are looked up however many there may be. */
+const RESTS_ON_THE_SAME = `id = ANY(ARRAY(
+  WITH originals AS (SELECT DISTINCT coalesce(alias_of, id) AS id FROM successes WHERE id = ANY(?::bigint[]))
+  SELECT id FROM originals UNION ALL SELECT a.id FROM originals o JOIN successes a ON a.alias_of = o.id))`;
 
 export function successCalls(db: PostgresConnection, now: () => Millis): SuccessCalls {
   const successes: RecordDb["successes"] = async (outputs) => {
@@ -83,14 +85,8 @@ export function successCalls(db: PostgresConnection, now: () => Millis): Success
     },
     alias: (requests) => alias(db, now(), requests),
     // What it stands for is left to it (table `standing`): what was made from it stays valid until it is made again.
-    async mark(success, state) {
-      await db.rows(
-        `UPDATE successes s SET state = ? FROM (SELECT ${ORIGINAL} AS id) AS original
-         WHERE s.id = original.id OR s.alias_of = original.id`,
-        state,
-        success,
-        success,
-      );
+    async mark(successes, state) {
+      await db.rows(`UPDATE successes SET state = ? WHERE ${RESTS_ON_THE_SAME}`, state, successes);
     },
     async settle(store, host, boot, upTo) {
       const rows = await db.rows(
@@ -103,13 +99,8 @@ export function successCalls(db: PostgresConnection, now: () => Millis): Success
       );
       return rows.length;
     },
-    async settleOne(success) {
-      await db.rows(
-        `UPDATE successes s SET settled = 1 FROM (SELECT ${ORIGINAL} AS id) AS original
-         WHERE s.id = original.id OR s.alias_of = original.id`,
-        success,
-        success,
-      );
+    async settleThese(successes) {
+      await db.rows(`UPDATE successes SET settled = 1 WHERE ${RESTS_ON_THE_SAME}`, successes);
     },
     async lastSuccess() {
       return (await db.row<{ id: number }>("SELECT coalesce(max(id), 0) AS id FROM successes"))!.id;

@@ -83,7 +83,7 @@ export function successOf(row: SuccessRow): Success {
 export const SELECT_EXECUTION = `
   SELECT e.n, e.task, e.attempt, e.started_at, e.ended_at, e.outcome, e.failure_kind, e.failure_message, e.failure_hint,
     e.exit_code, e.signal, e.host, e.executor, e.isolation, e.path, e.inputs, e.max_rss_bytes, e.user_ms, e.system_ms, e.log,
-    e.scratch, r.run, r.user, o.output
+    e.scratch, r.id AS run_number, r.run, r.user, o.output
   FROM executions e JOIN runs r ON r.id = e.run_id JOIN outputs o ON o.id = e.output_id`;
 
 export interface ExecutionRow {
@@ -108,6 +108,7 @@ export interface ExecutionRow {
   readonly system_ms: number | null;
   readonly log: string | null;
   readonly scratch: string | null;
+  readonly run_number: number;
   readonly run: string;
   readonly user: string;
   readonly output: Uint8Array;
@@ -117,6 +118,7 @@ export function executionOf(row: ExecutionRow): Execution {
   return {
     id: `${row.run}-${row.n}`,
     run: row.run,
+    runNumber: row.run_number,
     output: hex(row.output) as OutputId,
     task: row.task,
     attempt: row.attempt,
@@ -140,7 +142,16 @@ export function executionOf(row: ExecutionRow): Execution {
   };
 }
 
-function failureOf(row: ExecutionRow, kind: FailureKind): Failure {
+/** How an execution is told whose run was killed, though nobody has taken its lease over yet. */
+export const ABANDONED = {
+  outcome: "failure",
+  failure: { kind: "abandoned", message: "its engine died" },
+} as const satisfies Pick<Execution, "outcome" | "failure">;
+
+export function failureOf(
+  row: Pick<ExecutionRow, "failure_message" | "failure_hint" | "exit_code" | "signal">,
+  kind: FailureKind,
+): Failure {
   return {
     kind,
     message: row.failure_message ?? "",

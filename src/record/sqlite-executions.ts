@@ -1,24 +1,48 @@
 // Executions in the embedded record, for people and for estimates.
-
+import type { OutputId } from "../plan/types.ts";
 import { DURATIONS_PER_TASK, median } from "./durations.ts";
-import { bytesOf, type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
+import { type PastRow, pastOf, SELECT_PAST } from "./past.ts";
+import {
+  ABANDONED,
+  bytesOf,
+  type ExecutionRow,
+  executionOf,
+  hex,
+  SELECT_EXECUTION,
+  splitExecution,
+} from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
 import { readWithDead } from "./sqlite-live.ts";
-import type { Execution, RecordDb } from "./types.ts";
+import type { Execution, ExecutionId, RecordDb } from "./types.ts";
 
 type ExecutionQueries = Pick<
   RecordDb,
-  "executionsOf" | "execution" | "executions" | "durations" | "keptScratch" | "forgetScratch"
+  | "executionsOf"
+  | "execution"
+  | "executionsNamed"
+  | "executions"
+  | "pasts"
+  | "durations"
+  | "keptScratch"
+  | "forgetScratch"
 >;
 
 export function executionQueries(db: SqliteConnection): ExecutionQueries {
   return {
-    executionsOf: (run) => selectExecutions(db, "WHERE r.run = ? ORDER BY e.n", run),
+    executionsOf: (run) => selectExecutions(db, "WHERE r.run = ? ORDER BY e.n", [[run]]),
     async execution(id) {
-      const { run, n } = splitExecution(id);
-      return (await selectExecutions(db, "WHERE r.run = ? AND e.n = ?", run, n))[0];
+      return (await named(db, [id]))[0];
     },
-    executions: (output) => selectExecutions(db, "WHERE o.output = ? ORDER BY e.id DESC", bytesOf(output)),
+    async executionsNamed(ids) {
+      return new Map((await named(db, ids)).map((execution) => [execution.id, execution]));
+    },
+    executions: (output) =>
+      selectExecutions(db, "WHERE o.output = ? ORDER BY e.id DESC", [[bytesOf(output)]]),
+    async pasts(outputs) {
+      const read = () => outputs.flatMap((output) => db.all<PastRow>(PAST_OF_OUTPUT, bytesOf(output)));
+      const { rows, isDead } = await readWithDead(db, read, ({ outcome }) => outcome === "running");
+      return new Map(rows.map((row) => [hex(row.output) as OutputId, pastOf(row, isDead(row))]));
+    },
     durations: (tasks) => db.read(() => durations(db, tasks)),
     keptScratch: (output) =>
       db.read(() =>
@@ -42,18 +66,30 @@ export function executionQueries(db: SqliteConnection): ExecutionQueries {
   };
 }
 
-/** An execution whose run was killed is told as abandoned, though nobody has taken its lease over yet. */
+const PAST_OF_OUTPUT = `${SELECT_PAST} WHERE o.output = ?`;
+
+function named(db: SqliteConnection, ids: readonly ExecutionId[]): Promise<Execution[]> {
+  const names = ids.map(splitExecution);
+  return selectExecutions(
+    db,
+    "WHERE r.run = ? AND e.n = ?",
+    names.map(({ run, n }) => [run, n]),
+  );
+}
+
+/** What the query finds for each of `asked`. An execution whose run was killed is told as abandoned. */
 async function selectExecutions(
   db: SqliteConnection,
   rest: string,
-  ...values: (string | number | Uint8Array)[]
+  asked: readonly (readonly (string | number | Uint8Array)[])[],
 ): Promise<Execution[]> {
-  const read = () => db.all<ExecutionRow>(`${SELECT_EXECUTION} ${rest}`, ...values);
+  const sql = `${SELECT_EXECUTION} ${rest}`;
+  const read = () => asked.flatMap((values) => db.all<ExecutionRow>(sql, ...values));
   const { rows, isDead } = await readWithDead(db, read, (row) => row.outcome === "running");
   return rows.map((row) => {
     const execution = executionOf(row);
     if (!isDead(row)) return execution;
-    return { ...execution, outcome: "failure", failure: { kind: "abandoned", message: "its engine died" } };
+    return { ...execution, ...ABANDONED };
   });
 }
 

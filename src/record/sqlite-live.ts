@@ -20,16 +20,16 @@ export function runLives(db: SqliteConnection, run: RunId): boolean {
  * Reads rows, some of them of runs that have not ended (`open`), and tells which of those runs are dead. A run that
  * ends between the reading and the look at its lock would seem dead: so they are read again when one does.
  */
-export async function readWithDead<Row extends { readonly run: RunId }>(
+export async function readWithDead<Row extends { readonly run: RunId | null }>(
   db: SqliteConnection,
   read: () => Row[],
   open: (row: Row) => boolean,
 ): Promise<{ rows: Row[]; isDead: (row: Row) => boolean }> {
   const rows = await db.read(read);
-  const running = new Set(rows.filter(open).map((row) => row.run));
+  const running = new Set(rows.filter(open).flatMap((row) => row.run ?? []));
   const dead = new Set([...running].filter((run) => !runLives(db, run)));
   return {
     rows: dead.size > 0 ? await db.read(read) : rows,
-    isDead: (row) => open(row) && dead.has(row.run),
+    isDead: (row) => open(row) && row.run !== null && dead.has(row.run),
   };
 }

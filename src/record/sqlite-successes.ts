@@ -18,7 +18,7 @@ type SuccessCalls = Pick<
   | "stamps"
   | "mark"
   | "settle"
-  | "settleOne"
+  | "settleThese"
   | "lastSuccess"
 >;
 
@@ -56,10 +56,10 @@ export function successCalls(db: SqliteConnection): SuccessCalls {
         return row.stamps;
       }),
     // What it stands for is left to it (table `standing`): what was made from it stays valid until it is made again.
-    mark: (success, state) =>
+    mark: (successes, state) =>
       db.write(() => {
-        const original = originalOf(db, success);
-        db.run("UPDATE successes SET state = ? WHERE id = ? OR alias_of = ?", state, original, original);
+        for (const original of originalsOf(db, successes))
+          db.run("UPDATE successes SET state = ? WHERE id = ? OR alias_of = ?", state, original, original);
       }),
     settle: (store, host, boot, upTo) =>
       db.write(() => {
@@ -67,20 +67,20 @@ export function successCalls(db: SqliteConnection): SuccessCalls {
           "UPDATE successes SET settled = 1 WHERE settled = 0 AND store = ? AND host = ? AND boot = ? AND id <= ?";
         return db.run(sql, store, host, boot, upTo);
       }),
-    settleOne: (success) =>
+    settleThese: (successes) =>
       db.write(() => {
-        const original = originalOf(db, success);
-        db.run("UPDATE successes SET settled = 1 WHERE id = ? OR alias_of = ?", original, original);
+        for (const original of originalsOf(db, successes))
+          db.run("UPDATE successes SET settled = 1 WHERE id = ? OR alias_of = ?", original, original);
       }),
     lastSuccess: () =>
       db.read(() => db.get<{ id: number }>("SELECT coalesce(max(id), 0) AS id FROM successes")!.id),
   };
 }
 
-/** The success of the execution that made the bytes of this one. */
-function originalOf(db: SqliteConnection, success: number): number {
+/** The successes of the executions that made the bytes of these. */
+function originalsOf(db: SqliteConnection, successes: readonly number[]): Set<number> {
   const sql = "SELECT coalesce(alias_of, id) AS id FROM successes WHERE id = ?";
-  return db.get<{ id: number }>(sql, success)?.id ?? success;
+  return new Set(successes.flatMap((success) => db.get<{ id: number }>(sql, success)?.id ?? []));
 }
 
 const CURRENT = `${SELECT_SUCCESS} JOIN standing c ON c.success_id = s.id WHERE c.output_id = ? AND s.state = 'current'`;

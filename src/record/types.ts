@@ -3,6 +3,7 @@ import type { BnormalMap } from "../bencode/types.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { Location, TreeDigest } from "../store/types.ts";
 import type { AdoptionCalls } from "./adoption.ts";
+import type { PastCalls } from "./past.ts";
 import type { PauseListener } from "./pause.ts";
 import type { Reproducibility, Verification } from "./verification.ts";
 
@@ -92,6 +93,8 @@ export interface Resources {
 export interface Execution {
   readonly id: ExecutionId;
   readonly run: RunId;
+  /** What people call that run. */
+  readonly runNumber: number;
   readonly output: OutputId;
   /** The task's name in the plan that was run. */
   readonly task: string;
@@ -268,7 +271,7 @@ export interface Committed {
 }
 
 /** Every driver passes `recordContract` (test/record/contract.ts). All calls are atomic; batches are one round trip. */
-export interface RecordDb extends AdoptionCalls {
+export interface RecordDb extends AdoptionCalls, PastCalls {
   /** Shown in messages, so never holds credentials. */
   readonly url: string;
   /** 16 hex digits. Names the record wherever it is moved to. */
@@ -345,14 +348,14 @@ export interface RecordDb extends AdoptionCalls {
     },
   ): Promise<void>;
 
-  /** Marks a success whose bytes are gone or changed, and all that rest on the same. Current ones stop standing. */
-  mark(success: number, state: "lost" | "damaged"): Promise<void>;
+  /** Marks successes whose bytes are gone or changed, and all that rest on the same. Current ones stop standing. */
+  mark(successes: readonly number[], state: "lost" | "damaged"): Promise<void>;
   /**
    * Marks all unsettled successes in `store` (its id) of this host and boot with id ≤ `upTo` as settled. Returns how many.
    */
   settle(store: string, host: string, boot: string, upTo: number): Promise<number>;
-  /** Marks single successes as settled under the present boot, after they were re-hashed. */
-  settleOne(success: number): Promise<void>;
+  /** Marks these, and all that rest on the same bytes, as settled, after they were re-hashed. */
+  settleThese(successes: readonly number[]): Promise<void>;
   /** The highest success id, for `settle`. 0 when there is none. */
   lastSuccess(): Promise<number>;
 
@@ -375,10 +378,6 @@ export interface RecordDb extends AdoptionCalls {
   slots(pipeline: string, series: string, limit: number): Promise<TakenSlot[]>;
   /** The plan of a run, put together again: its bencoding is what `planDigest` is of. */
   plan(planDigest: string): Promise<Plan | undefined>;
-  executionsOf(run: RunId): Promise<Execution[]>;
-  execution(id: ExecutionId): Promise<Execution | undefined>;
-  /** Executions of an output, newest first. */
-  executions(output: OutputId): Promise<Execution[]>;
   /** Outputs whose ID begins with `prefix` (at least 4 hex digits), at most `limit`. */
   findOutputs(prefix: string, limit: number): Promise<OutputId[]>;
   /** Spec and inputs of an output that any plan of this record named. */

@@ -61,7 +61,7 @@ test("it steps back, and writes nothing, when a full run might find something el
     },
     "a goal was found damaged": async ({ rig, plan }) => {
       const { output } = plan.tasks["b"]!;
-      await rig.record.mark((await rig.record.successes([output])).get(output)!.id, "damaged");
+      await rig.record.mark([(await rig.record.successes([output])).get(output)!.id], "damaged");
       return undefined;
     },
     "another plan ran under this name since": async ({ rig }) => {

@@ -238,7 +238,7 @@ test("an input that was lost, and made again with the same bytes, serves as well
   const plan = planOf({ a: "echo 1 > $OUTPUT", b: ["cat inputs/a > $OUTPUT", "a"] });
   await rig.run(plan);
   const [success] = await rig.record.history(outputOf(plan, "a"));
-  await rig.record.mark(success!.id, "lost");
+  await rig.record.mark([success!.id], "lost");
   await rig.run(plan, { goals: ["a"] });
   assert.equal((await verified(rig, plan, { tasks: ["b"] })).same, 1);
 });

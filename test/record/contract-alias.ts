@@ -44,7 +44,7 @@ export function aliasContract(inRecord: InRecord): void {
         [[], [original.id, second.success.id]],
       );
       assert.deepEqual(await record.candidates([resolvedKey], "bubblewrap"), [[]]);
-      await record.mark(original.id, "lost");
+      await record.mark([original.id], "lost");
       assert.deepEqual(
         (await record.candidates([resolvedKey], "none"))[0]?.map(({ id }) => id),
         [second.success.id],
@@ -67,7 +67,7 @@ export function aliasContract(inRecord: InRecord): void {
       const { maker, original } = await madeB(record);
       const forced = await maker.take("y", { resolvedKey, force: true });
       await record.fail(forced.token, forced.request.execution, EXIT_1, { endedAt: 1, resources: {} });
-      await record.mark(original.id, "lost");
+      await record.mark([original.id], "lost");
       await maker.take("y", { resolvedKey });
     },
   );
@@ -96,7 +96,7 @@ export function aliasContract(inRecord: InRecord): void {
   inRecord("bytes that are gone are gone for all that rest on them", async (record) => {
     const { maker, original } = await madeB(record);
     const [alias] = await record.alias([await requestFor(maker, "y", original.id)]);
-    await record.mark(alias!.id, "damaged");
+    await record.mark([alias!.id], "damaged");
     assert.equal((await record.successes([maker.output("b"), maker.output("y")])).size, 0);
     const request = await requestFor(maker, "y", original.id);
     assert.deepEqual(await record.alias([request]), [undefined]);
@@ -114,7 +114,7 @@ export function aliasContract(inRecord: InRecord): void {
     await record.alias([await requestFor(maker, "y", original.id)]);
     await maker.make("z", "z1");
     const [x] = await record.history(maker.output("x"));
-    await record.mark(x!.id, "lost");
+    await record.mark([x!.id], "lost");
     const remade = await maker.make("x", "other bytes");
     assert.equal(remade.madeStale, 2);
     const now = await record.successes([maker.output("y"), maker.output("z")]);

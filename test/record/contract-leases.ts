@@ -72,7 +72,7 @@ export function leaseContract(inRecord: InRecord): void {
     const maker = await Maker.start(record, plan);
     await maker.make("a", "1");
     await maker.make("b", "from 1");
-    await record.mark((await record.history(maker.output("a")))[0]!.id, "lost");
+    await record.mark([(await record.history(maker.output("a")))[0]!.id], "lost");
     const claim = await maker.take("a");
     const first = await maker.commit(claim, "2");
     assert.equal(first.madeStale, 1);
@@ -130,12 +130,12 @@ export function leaseContract(inRecord: InRecord): void {
       const claim = await maker.claim("b", { inputs });
       return claim.kind === "outdated" ? claim.outputs : claim.kind;
     };
-    await record.mark(a.id, "lost");
+    await record.mark([a.id], "lost");
     assert.deepEqual(await told(), [a.output], "lost");
     await maker.make("a", "1");
     const claimed = await maker.take("b", { inputs });
     await maker.fail(claimed, EXIT_1);
-    await record.mark((await record.history(a.output))[0]!.id, "damaged");
+    await record.mark([(await record.history(a.output))[0]!.id], "damaged");
     await maker.make("a", "2");
     assert.deepEqual(await told(), [a.output, x.output], "other bytes, and what was made of those before");
     const ran = (await record.executionsOf(maker.run.id)).filter(({ task }) => task === "b");

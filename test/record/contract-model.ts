@@ -75,7 +75,7 @@ class History {
       case "lose": {
         const index = this.#model.current(action.task);
         if (index === undefined) return;
-        await this.#maker.record.mark(this.#ids[index]!, "lost");
+        await this.#maker.record.mark([this.#ids[index]!], "lost");
         this.#model.lose(index);
         return;
       }

@@ -47,6 +47,8 @@ export function processContract(inRecord: InRecord, opener: URL): void {
       "abandoned",
       "before anyone took it over",
     );
+    const past = (await record.pasts([request.output])).get(request.output);
+    assert.equal(past?.execution?.failure?.kind, "abandoned", "and so where many are asked about");
     const claim = await maker.take("a", { waitedFor: request.execution });
     assert.equal(claim.after?.execution, request.execution);
     assert.equal(claim.after?.slot, request.slot);

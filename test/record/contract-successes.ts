@@ -1,9 +1,10 @@
 // Successes and executions: what is read back of them, and what is found out about them later.
 import assert from "node:assert/strict";
 import type { AlamodeError } from "../../src/errors.ts";
+import type { OutputId } from "../../src/plan/types.ts";
 import type { TreeDigest } from "../../src/store/types.ts";
 import type { InRecord } from "./contract.ts";
-import { EXIT_1, Maker, planOf, treeOf } from "./maker.ts";
+import { digestOf, EXIT_1, Maker, planOf, treeOf } from "./maker.ts";
 
 const plan = planOf({ a: [], b: ["a"] });
 
@@ -68,6 +69,7 @@ export function successContract(inRecord: InRecord): void {
       {
         id: claim.request.execution,
         run: maker.run.id,
+        runNumber: maker.run.number,
         output: maker.output("b"),
         task: "b",
         attempt: 3,
@@ -120,7 +122,7 @@ export function successContract(inRecord: InRecord): void {
     const settled = async () =>
       [...(await record.successes([a.output, b.output])).values()].map((success) => success.settled);
     assert.deepEqual(await settled(), [true, false]);
-    await record.settleOne(b.id);
+    await record.settleThese([b.id]);
     assert.deepEqual(await settled(), [true, true]);
   });
 
@@ -129,10 +131,33 @@ export function successContract(inRecord: InRecord): void {
     for (const state of ["lost", "damaged"] as const) {
       const { success } = await maker.make("a", "1");
       assert.equal(success.state, "current");
-      await record.mark(success.id, state);
+      await record.mark([success.id], state);
       assert.equal((await record.successes([success.output])).size, 0);
       assert.equal((await record.history(success.output))[0]?.state, state);
     }
+  });
+
+  inRecord("many are marked or settled at once, with all that rest on the same bytes", async (record) => {
+    const maker = await Maker.start(record, plan);
+    const a = (await maker.make("a", "1")).success;
+    const b = (await maker.make("b", "2")).success;
+    const output = digestOf("an alias of a") as OutputId;
+    const [alias] = await record.alias([{ output, original: a.id, isolation: "none", inputs: {} }]);
+    const all = async () => {
+      const histories = await Promise.all([a, b, alias!].map((success) => record.history(success.output)));
+      return histories.map(([newest]) => newest!);
+    };
+    await record.settleThese([alias!.id, b.id, 999]);
+    assert.deepEqual(
+      (await all()).map(({ settled }) => settled),
+      [true, true, true],
+    );
+    await record.mark([], "lost");
+    await record.mark([b.id, alias!.id], "lost");
+    assert.deepEqual(
+      (await all()).map(({ state }) => state),
+      ["lost", "lost", "lost"],
+    );
   });
 
   inRecord("durations are the median of a task's last five successes", async (record) => {

@@ -129,7 +129,7 @@ async function everything(record: RecordDb): Promise<Maker> {
 async function lose(maker: Maker, task: string): Promise<void> {
   const output = maker.output(task);
   const current = await maker.record.successes([output]);
-  await maker.record.mark(current.get(output)!.id, "lost");
+  await maker.record.mark([current.get(output)!.id], "lost");
 }
 
 /** Tasks whose current success is stale. */

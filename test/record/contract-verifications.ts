@@ -14,7 +14,7 @@ export function verificationContract(inRecord: InRecord): void {
     assert.deepEqual([...(await record.reproducibility([maker.output("a"), maker.output("b")]))], []);
     await note(first.success.id, "1");
     await note(first.success.id, "other");
-    await record.mark(first.success.id, "lost");
+    await record.mark([first.success.id], "lost");
     const second = await maker.make("a", "2");
     await note(second.success.id, "2");
     assert.deepEqual(
@@ -51,7 +51,7 @@ export function verificationContract(inRecord: InRecord): void {
       [other.success],
       "it may yet stand for something",
     );
-    await record.mark(b.success.id, "damaged");
+    await record.mark([b.success.id], "damaged");
     assert.deepEqual(
       (await record.originals(0, 10)).map(({ id }) => id),
       [a.success.id, other.success.id],

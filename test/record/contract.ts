@@ -5,6 +5,7 @@ import { adoptionContract } from "./contract-adoption.ts";
 import { aliasContract } from "./contract-alias.ts";
 import { leaseContract } from "./contract-leases.ts";
 import { modelContract } from "./contract-model.ts";
+import { pastContract } from "./contract-pasts.ts";
 import { planContract } from "./contract-plans.ts";
 import { processContract } from "./contract-processes.ts";
 import { runContract } from "./contract-runs.ts";
@@ -50,6 +51,7 @@ export function recordContract(name: string, opener: URL, { histories = 150 } = 
   runContract(inRecord);
   slotContract(inRecord, opener);
   planContract(inRecord);
+  pastContract(inRecord);
   leaseContract(inRecord);
   successContract(inRecord);
   validityContract(inRecord);

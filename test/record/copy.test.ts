@@ -34,7 +34,7 @@ async function fill(record: RecordDb, plan: Plan): Promise<void> {
   await maker.make("b\0␀0", "2");
   const { success } = await maker.make("c", "3");
   await maker.fail(await maker.take("never"), { ...EXIT_1, hint: "look\ninto it" });
-  await record.mark((await record.history(maker.output("a")))[0]!.id, "lost");
+  await record.mark([(await record.history(maker.output("a")))[0]!.id], "lost");
   await maker.make("a", "1, but other");
   const verified = { success: success.id, at: 12, host: "here", treeDigest: success.treeDigest };
   await record.noteVerification(verified);

@@ -5,7 +5,7 @@ import { jsonLine } from "../../bencode/as-json.ts";
 import { clip } from "../../plan/clip.ts";
 import { graphOf } from "../../plan/graph.ts";
 import type { OutputId, Plan } from "../../plan/types.ts";
-import type { RecordDb, Success } from "../../record/types.ts";
+import type { Execution, RecordDb, Success } from "../../record/types.ts";
 import type { Stores } from "../../store/stores.ts";
 import { decodeTree } from "../../store/tree.ts";
 import type { TreeEntry } from "../../store/types.ts";
@@ -107,7 +107,9 @@ function placeText(store: string, cwd: string): string {
 
 async function madeOf({ record, stores }: Both, plan: Plan, names: readonly string[]): Promise<Made[]> {
   const successes = await record.successes([...new Set(names.map((name) => plan.tasks[name]!.output))]);
-  const numbers = new Map<string, number>();
+  const executions = await record.executionsNamed([
+    ...new Set(successes.values().map(({ execution }) => execution)),
+  ]);
   const made: Made[] = [];
   for (const task of names) {
     const { output } = plan.tasks[task]!;
@@ -115,29 +117,26 @@ async function madeOf({ record, stores }: Both, plan: Plan, names: readonly stri
     made.push({
       task,
       output,
-      ...(success === undefined ? {} : await detailsOf({ record, stores }, success, numbers)),
+      ...(success === undefined ? {} : await detailsOf(stores, success, executions.get(success.execution))),
     });
   }
   return made;
 }
 
 async function detailsOf(
-  { record, stores }: Both,
+  stores: Stores,
   success: Success,
-  numbers: Map<string, number>,
+  execution: Execution | undefined,
 ): Promise<Omit<Made, "task" | "output">> {
   const { madeAt, sizeBytes, files, treeDigest, stale } = success;
   const store = await stores.called(success.store);
   const known = { madeAt, sizeBytes, files, treeDigest, stale, ...(store === undefined ? {} : { store }) };
-  const execution = await record.execution(success.execution);
   if (execution === undefined) return known;
-  const { run, startedAt, endedAt } = execution;
-  const number = numbers.get(run) ?? (await record.run(run))?.number;
-  if (number !== undefined) numbers.set(run, number);
+  const { runNumber, startedAt, endedAt } = execution;
   return {
     ...known,
     ...(endedAt === undefined ? {} : { tookMs: endedAt - startedAt }),
-    ...(number === undefined ? {} : { run: number }),
+    run: runNumber,
   };
 }
 

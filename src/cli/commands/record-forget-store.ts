@@ -27,13 +27,13 @@ export async function forgetStoreCommand(id: string, options: CommonOptions): Pr
     let lost = 0;
     for (let after = 0; ; ) {
       const page = await record.originals(after, PAGE);
-      for (const { id: success, store } of page) {
-        if (store !== id) others.add(store);
-        else {
-          await record.mark(success, "lost");
-          lost++;
-        }
-      }
+      const gone = page.filter(({ store }) => store === id);
+      for (const { store } of page) if (store !== id) others.add(store);
+      await record.mark(
+        gone.map(({ id }) => id),
+        "lost",
+      );
+      lost += gone.length;
       if (page.length < PAGE) break;
       after = page.at(-1)!.id;
     }

@@ -1,7 +1,7 @@
 // alamode push and pull: copies what is made to another store and record, or from there.
 import { resolve } from "node:path";
 import { jsonLine } from "../../bencode/as-json.ts";
-import { type Ends, type Transferred, transfer } from "../../engine/transfer.ts";
+import { type Ends, type Transferred, transfer, transferredBefore } from "../../engine/transfer.ts";
 import { AlamodeError } from "../../errors.ts";
 import { graphOf } from "../../plan/graph.ts";
 import type { Plan } from "../../plan/types.ts";
@@ -119,6 +119,8 @@ function inOrder(plan: Plan, tasks: readonly string[]): string[] {
   return [...graph.order].flatMap((node) => (wanted.has(node) ? graph.names(node).slice(0, 1) : []));
 }
 
+const THERE = { kind: "there" } as const satisfies Transferred;
+
 async function copyEach(
   tasks: readonly string[],
   plan: Plan,
@@ -131,9 +133,11 @@ async function copyEach(
   const counts = { copied: 0, noted: 0, there: 0, left: 0 };
   let sizeBytes = 0;
   try {
+    const outputs = tasks.map((task) => plan.tasks[task]!.output);
+    const before = await transferredBefore(outputs, ends);
     for (const task of tasks) {
       const { output } = plan.tasks[task]!;
-      const became = await transfer(output, ends, stop.signal);
+      const became = before.has(output) ? THERE : await transfer(output, ends, stop.signal);
       counts[became.kind]++;
       if (became.kind === "copied") sizeBytes += became.sizeBytes;
       if (options.json) process.stdout.write(`${jsonLine({ task, output, ...became })}\n`);
