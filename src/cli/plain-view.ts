@@ -1,5 +1,6 @@
 // A run as plain lines: for files, pipes and CI. Nothing is redrawn, and nothing folded.
 import type { RunEvent } from "../engine/events.ts";
+import { linesTo } from "./lines.ts";
 import {
   failureBlock,
   ranLine,
@@ -14,7 +15,7 @@ import { nameColumns, paintFor, type View, type ViewOptions } from "./view.ts";
 export function plainView({ stream, tasks, flags }: ViewOptions): View {
   const paint = paintFor(stream);
   const columns = nameColumns(tasks);
-  const print = (lines: readonly string[]) => stream.write(lines.map((line) => `${line}\n`).join(""));
+  const { print, flush } = linesTo(stream);
 
   function event(told: RunEvent): void {
     switch (told.event) {
@@ -54,6 +55,6 @@ export function plainView({ stream, tasks, flags }: ViewOptions): View {
     event,
     log: (task, lines) => print(lines.map((line) => `${paint.dim(`${task} |`)} ${line}`)),
     say: (line) => print([line]),
-    close: () => {},
+    close: flush,
   };
 }

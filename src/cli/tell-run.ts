@@ -4,6 +4,7 @@
 import { jsonLine } from "../bencode/as-json.ts";
 import type { RunEvent } from "../engine/events.ts";
 import { followRun } from "./follow-run.ts";
+import { linesTo } from "./lines.ts";
 import { liveView } from "./live-view.ts";
 import { plainView } from "./plain-view.ts";
 import { stopping } from "./stopping.ts";
@@ -29,13 +30,14 @@ export interface Telling {
 export function startTelling({ json, logs, tasks, flags }: TellingOptions): Telling {
   // With --json, stdout is the programs' and people's words go to stderr. One terminal for both cannot be redrawn.
   const stream = json ? process.stderr : process.stdout;
+  const objects = linesTo(process.stdout);
   const mixed = json && process.stdout.isTTY === true;
   const view = (isLive(stream) && !mixed ? liveView : plainView)({ stream, tasks, flags });
   const following = logs ? followRun(view.log) : undefined;
   const signals = stopping(view.say);
 
   function event(told: RunEvent): void {
-    if (json) process.stdout.write(`${jsonLine(told)}\n`);
+    if (json) objects.print([jsonLine(told)]);
     following?.event(told);
     view.event(told);
   }
@@ -46,6 +48,7 @@ export function startTelling({ json, logs, tasks, flags }: TellingOptions): Tell
     closed = true;
     following?.close();
     view.close();
+    objects.flush();
     signals.close();
   }
 

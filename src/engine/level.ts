@@ -17,7 +17,6 @@ import { cutOffNow, decideNow, type FactSource, firstThere } from "./facts.ts";
 import { engineFailure } from "./failure.ts";
 import { pinImages } from "./images.ts";
 import { limitsOf } from "./options.ts";
-import { outdatedOf } from "./outdated.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import { retryInMs } from "./retry.ts";
 import type { FailedTask } from "./run.ts";
@@ -113,7 +112,7 @@ class Level {
     return states;
   }
 
-  async #take({ node, attempt, grant, waitedFor, success }: Take): Promise<StepOutcome> {
+  async #take({ node, attempt, grant, waitedFor, over, success }: Take): Promise<StepOutcome> {
     const { work, force, prefix, source, shutIn } = this.#request;
     const { context, nextExecution, committed, machine } = this.#shared;
     const { task, runnable, options, passed, place } = work.of(node);
@@ -143,6 +142,7 @@ class Level {
       isolation: source.demands.own(planTask),
       demanded: source.demands.of(planTask.output),
       force: forced,
+      over,
       ...(expansion ? { expansion } : {}),
       ...(waitedFor === undefined ? {} : { waitedFor }),
     };
@@ -296,13 +296,11 @@ class Level {
     const { plan, graph, work, force, source } = this.#request;
     const inputs = nodes.flatMap((node) => [...graph.inputs(node)]);
     const done = new Map(inputs.map((input) => [input, success(input)]));
-    const outdated = await outdatedOf(source.record, done.values());
-    const upToDate = nodes.filter((node) =>
-      graph.inputs(node).every((input) => !outdated.has(graph.outputs[input]!)),
-    );
-    const due = new Map(upToDate.map((node) => [node, work.cause(node)]));
+    const due = new Map(nodes.map((node) => [node, work.cause(node)]));
     const found = await cutOffNow(plan, graph, { due, done }, source, force);
-    return new Map(found.same.map((node) => [node, found.done.get(node)!]));
+    // Stale: an input was remade a moment ago. The step will find that, and have it made again first.
+    const same = found.same.map((node) => [node, found.done.get(node)!] as const);
+    return new Map(same.filter(([, { stale }]) => !stale));
   }
 
   #read(

@@ -19,7 +19,7 @@ import type { PlanSandboxes, Sandboxes } from "./sandbox/sandboxes.ts";
 import { sweepScratch } from "./scratch.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 import { Settler } from "./settler.ts";
-import type { RunQueue, SharedQueue } from "./shared-queue.ts";
+import { type RunQueue, type SharedQueue, slotsFor } from "./shared-queue.ts";
 import { StartQueue } from "./start-queue.ts";
 import { endStrays, type Made } from "./strays.ts";
 import { Untouched } from "./untouched.ts";
@@ -79,9 +79,9 @@ export async function perform(performance: Performance): Promise<Performed> {
   let executions = 0;
   try {
     await sweepScratch(record, main, host.host);
-    const folders = await executor.openSlots(folder, jobs);
+    const folders = await executor.openSlots(folder, slotsFor(jobs));
     const queue: RunQueue =
-      performance.queue?.forRun(folders) ?? new StartQueue(folders, performance.machine);
+      performance.queue?.forRun(folders) ?? new StartQueue(folders, performance.machine, jobs);
     warnOfImages(performance);
     const shared: Shared = {
       ...performance,

@@ -25,6 +25,8 @@ export interface Take {
   readonly attempt: number;
   readonly grant: Grant;
   readonly waitedFor?: ExecutionId;
+  /** To be told when its command runs no more: another may run while this one's output is committed. */
+  over(): void;
   /** Success of each node above it. */
   success(node: number): Success;
 }
@@ -328,6 +330,10 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
       node,
       attempt: entry.attempt,
       grant,
+      over() {
+        queue.over(grant);
+        arrive(() => {});
+      },
       ...(entry.waitedFor === undefined ? {} : { waitedFor: entry.waitedFor }),
       success: (input) => successes.get(input)!,
     });

@@ -4,7 +4,15 @@ import { Machine, type MachineOptions } from "./machine.ts";
 import { type Grant, StartQueue, type Waiting } from "./start-queue.ts";
 
 /** What a run's loop needs of a queue. */
-export type RunQueue = Pick<StartQueue, "offer" | "withdraw" | "giveBack" | "startAll">;
+export type RunQueue = Pick<StartQueue, "offer" | "withdraw" | "over" | "giveBack" | "startAll">;
+
+/** A step keeps its slot while its output is hashed and committed, when its command has ended and another may run. So many may do so. */
+const MOST_BESIDES = 4;
+
+/** How many scratch slots a run needs that runs so many tasks at once. */
+export function slotsFor(jobs: number): number {
+  return jobs + Math.min(jobs, MOST_BESIDES);
+}
 
 export class SharedQueue {
   readonly jobs: number;
@@ -13,21 +21,25 @@ export class SharedQueue {
   /** Throws `bad-settings`. */
   constructor(jobs: number, options: MachineOptions) {
     this.jobs = jobs;
-    const slots = Array.from({ length: jobs }, (_, n) => String(n));
-    this.#queue = new StartQueue(slots, new Machine({ ...options, jobs }));
+    const slots = Array.from({ length: slotsFor(jobs) }, (_, n) => String(n));
+    this.#queue = new StartQueue(slots, new Machine({ ...options, jobs }), jobs);
   }
 
-  /** The queue as one run sees it. `folders`: its scratch slots, `jobs` of them. */
+  /** The queue as one run sees it. `folders`: its scratch slots, `slotsFor(jobs)` of them. */
   forRun(folders: readonly string[]): RunQueue {
     const queue = this.#queue;
     const offered = new Map<Waiting, Waiting>();
+    /** What the run was granted → what the queue knows it as. */
+    const granted = new Map<Grant, Grant>();
     return {
       offer(waiting) {
         const here: Waiting = {
           ...waiting,
           start(grant) {
             offered.delete(waiting);
-            waiting.start({ ...grant, slot: folders[Number(grant.slot)]! });
+            const here = { ...grant, slot: folders[Number(grant.slot)]! };
+            granted.set(here, grant);
+            waiting.start(here);
           },
         };
         offered.set(waiting, here);
@@ -38,7 +50,11 @@ export class SharedQueue {
         if (here !== undefined) queue.withdraw(here);
         offered.delete(waiting);
       },
-      giveBack: (grant: Grant) => queue.giveBack({ ...grant, slot: String(folders.indexOf(grant.slot)) }),
+      over: (grant) => queue.over(granted.get(grant)!),
+      giveBack(grant) {
+        queue.giveBack(granted.get(grant)!);
+        granted.delete(grant);
+      },
       startAll: () => queue.startAll(),
     };
   }

@@ -50,6 +50,10 @@ const MOST_LOOKED_AT = 16;
 
 export class StartQueue {
   readonly #slots: string[];
+  /** How many more may run. */
+  #jobs: number;
+  /** What runs no more and keeps its slot yet. */
+  readonly #over = new Set<Grant>();
   readonly #free: Map<string, number>;
   readonly #gpus: string[];
   readonly #kinds = new Map<string, Kind>();
@@ -60,12 +64,14 @@ export class StartQueue {
   readonly #waiting = new Set<Waiting>();
   #turns = 0;
 
-  /** `slots`: absolute folders, as many as tasks may run at once. */
+  /** `slots`: absolute folders. `jobs`: how many tasks may run at once; each keeps its slot a little longer. */
   constructor(
     slots: readonly string[],
     machine: { readonly amounts: Amounts; readonly gpus: readonly string[] },
+    jobs = slots.length,
   ) {
     this.#slots = [...slots].reverse();
+    this.#jobs = jobs;
     this.#free = new Map(machine.amounts);
     this.#gpus = [...machine.gpus];
   }
@@ -88,18 +94,27 @@ export class StartQueue {
     this.#waiting.delete(waiting);
   }
 
-  /** Takes back what a task held that has ended. */
-  giveBack({ slot, gpus, amounts }: Grant): void {
-    this.#slots.push(slot);
-    this.#gpus.push(...gpus);
-    for (const [name, amount] of amounts) this.#free.set(name, this.#free.get(name)! + amount);
+  /** Takes back what a task held that runs no more: all but its slot. May be told more than once. */
+  over(grant: Grant): void {
+    if (this.#over.has(grant)) return;
+    this.#over.add(grant);
+    this.#jobs++;
+    this.#gpus.push(...grant.gpus);
+    for (const [name, amount] of grant.amounts) this.#free.set(name, this.#free.get(name)! + amount);
+  }
+
+  /** Takes back all that a task held. */
+  giveBack(grant: Grant): void {
+    this.over(grant);
+    this.#over.delete(grant);
+    this.#slots.push(grant.slot);
   }
 
   /** Starts all that can be started now. */
   startAll(): void {
     const blocked = new Set<Kind>();
     const kept = new Map<string, number>();
-    while (this.#slots.length > 0 && blocked.size < MOST_LOOKED_AT) {
+    while (this.#slots.length > 0 && this.#jobs > 0 && blocked.size < MOST_LOOKED_AT) {
       const kind = this.#nextKind();
       if (kind === undefined) break;
       const lacking = [...kind.asks].filter(
@@ -144,6 +159,7 @@ export class StartQueue {
     const { waiting } = kind.places.pop()!;
     this.#waiting.delete(waiting);
     for (const [name, amount] of kind.asks) this.#free.set(name, this.#free.get(name)! - amount);
+    this.#jobs--;
     const gpus = this.#gpus.splice(0, kind.asks.get("gpus") ?? 0);
     waiting.start({ slot: this.#slots.pop()!, gpus, amounts: kind.asks });
   }

@@ -74,6 +74,8 @@ export interface StepRequest {
   readonly expansion?: { readonly output: OutputId; readonly resolvedKey: string };
   /** Make it although there is a success: a stale one that is needed as an input. */
   readonly force: boolean;
+  /** Called when nothing of its command runs any more, and what is left to do is ours. */
+  over(): void;
   readonly waitedFor?: ExecutionId;
 }
 

@@ -152,6 +152,7 @@ class Step {
           if (!stop.aborted) await making.checkHeld();
           return await this.#fail(failure);
         }
+        this.#request.over();
       } else {
         this.#context.started(this.#request, this.#log.path);
         sealed = await makeSource(this.#context, this.#request, { store, top: staged.top });

@@ -98,13 +98,11 @@ test("the longest way to the end is counted in known durations, and in tasks whe
 
 test("tasks of a pool run no more at once than it is large, whatever --jobs says", async (t) => {
   const rig = await openRig(t);
-  const load = (n: number) => `echo ${n} > $OUTPUT`;
+  const log = join(rig.dir, "log");
+  const load = (n: number) => `echo in >> ${log}; echo ${n} > $OUTPUT; echo out >> ${log}`;
   const plan = planOf({ a: load(1), b: load(2), c: load(3) });
-  const told = await rig.run(plan, { jobs: 3, pools: { db: 1 }, options: { "*": { pool: "db" } } });
-  const order = told.events.flatMap(({ event }) =>
-    event === "task.started" || event === "task.ran" ? [event] : [],
-  );
-  assert.deepEqual(order, Array.from({ length: 3 }, () => ["task.started", "task.ran"]).flat());
+  await rig.run(plan, { jobs: 3, pools: { db: 1 }, options: { "*": { pool: "db" } } });
+  assert.equal(readFileSync(log, "utf8"), "in\nout\n".repeat(3));
 });
 
 test("what takes longest to the end starts first, as the record knows it, and priority goes before that", async (t) => {

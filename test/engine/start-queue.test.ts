@@ -342,3 +342,25 @@ test("4,000 tasks, of hundreds of different wants of which few can be met, cost 
   assert.equal(ended, count);
   assert.ok(looks / count < 2000, `${looks / count} looks a task`);
 });
+
+test("what a task held but its slot is another's as soon as it runs no more", () => {
+  const queue = new StartQueue(["0", "1", "2"], { amounts: new Map([["cpus", 1]]), gpus: [] }, 2);
+  const grants: Grant[] = [];
+  const rank: Rank = { priority: 0, path: 0 };
+  for (let n = 0; n < 4; n++)
+    queue.offer({ rank, asks: new Map([["cpus", 1]]), start: (grant) => grants.push(grant) });
+  const started = () => {
+    queue.startAll();
+    return grants.map(({ slot }) => slot);
+  };
+  assert.deepEqual(started(), ["0"]);
+  queue.over(grants[0]!);
+  assert.deepEqual(started(), ["0", "1"]);
+  queue.over(grants[1]!);
+  queue.over(grants[1]!); // told twice, it is worth no more
+  assert.deepEqual(started(), ["0", "1", "2"]);
+  queue.over(grants[2]!);
+  assert.deepEqual(started(), ["0", "1", "2"], "no slot is free");
+  queue.giveBack(grants[1]!);
+  assert.deepEqual(started(), ["0", "1", "2", "1"]);
+});
