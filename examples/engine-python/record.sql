@@ -104,7 +104,7 @@ WITH RECURSIVE outdated (success_id) AS (
     SELECT 1 FROM standing c JOIN successes v ON v.id = c.success_id
     WHERE c.output_id = i.input_output_id AND v.tree_id = i.tree_id AND v.stale = 0)
   UNION
-  SELECT s.id FROM outdated d JOIN standing t ON t.success_id = d.success_id JOIN successes o ON o.id = t.success_id
+  SELECT s.id FROM outdated d JOIN successes o ON o.id = d.success_id JOIN standing t ON t.output_id = o.output_id AND t.success_id = o.id
     JOIN success_inputs i ON i.input_output_id = o.output_id AND i.tree_id = o.tree_id JOIN successes s ON s.id = i.success_id
   WHERE s.stale = 0)
 UPDATE successes SET stale = 1 WHERE id IN (SELECT success_id FROM outdated);

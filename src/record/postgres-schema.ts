@@ -52,8 +52,13 @@ ALTER TABLE leases ADD COLUMN after_id bigint, ADD COLUMN after_slot text, ADD C
 -- The row is written before that of its execution: two that claim at once meet in it.
 ALTER TABLE leases DROP CONSTRAINT leases_execution_id_fkey,
   ADD FOREIGN KEY (execution_id) REFERENCES executions (id) DEFERRABLE INITIALLY DEFERRED;
-DROP INDEX leases_by_key;
 CREATE UNIQUE INDEX leases_by_key ON leases (resolved_key);
+-- What an embedded record, where writers go one at a time and a page costs more than a look, has no index for.
+ALTER TABLE leases ADD UNIQUE (execution_id), ADD UNIQUE (token);
+ALTER TABLE standing ADD UNIQUE (success_id);
+CREATE UNIQUE INDEX successes_by_execution ON successes (execution_id) WHERE alias_of IS NULL;
+DROP INDEX successes_unsettled;
+CREATE INDEX successes_unsettled ON successes (host, boot, id) WHERE settled = 0;
 `,
 };
 

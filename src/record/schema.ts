@@ -103,14 +103,14 @@ CREATE TABLE executions (
 CREATE INDEX executions_by_output ON executions (output_id, id);
 CREATE INDEX executions_by_task ON executions (task, id) WHERE outcome = 'success';
 
+-- As many rows as there are steps under way, each there for one step: no index is worth keeping for them.
 CREATE TABLE leases (
   output_id INTEGER PRIMARY KEY REFERENCES outputs (id),
-  execution_id INTEGER NOT NULL UNIQUE REFERENCES executions (id),
+  execution_id INTEGER NOT NULL REFERENCES executions (id), -- one has one, as a token has
   resolved_key BLOB NOT NULL,
-  token TEXT NOT NULL UNIQUE,
+  token TEXT NOT NULL,
   slot TEXT NOT NULL
 ) STRICT;
-CREATE INDEX leases_by_key ON leases (resolved_key);
 
 CREATE TABLE trees (
   id INTEGER PRIMARY KEY,
@@ -140,17 +140,16 @@ CREATE TABLE successes (
   made_stale INTEGER NOT NULL,
   stamps BLOB NOT NULL                  -- last, because it may be long and is seldom read
 ) STRICT;
-CREATE INDEX successes_by_output ON successes (output_id, id);
-CREATE UNIQUE INDEX successes_by_execution ON successes (execution_id) WHERE alias_of IS NULL;
+CREATE INDEX successes_by_output ON successes (output_id, id); -- by which that of an execution is found, too
 CREATE INDEX successes_by_alias ON successes (alias_of) WHERE alias_of IS NOT NULL;
 CREATE INDEX successes_by_key ON successes (resolved_key, id) WHERE alias_of IS NULL;
-CREATE INDEX successes_unsettled ON successes (host, boot, id) WHERE settled = 0;
+CREATE INDEX successes_unsettled ON successes (settled) WHERE settled = 0;
 
 -- The success that stands for an output: its current one, or, when the bytes are gone, the last that was current. So
 -- what was made from bytes that are gone keeps its validity until they are made again, and differ.
 CREATE TABLE standing (
   output_id INTEGER PRIMARY KEY REFERENCES outputs (id),
-  success_id INTEGER NOT NULL UNIQUE REFERENCES successes (id)
+  success_id INTEGER NOT NULL REFERENCES successes (id) -- a success of that output
 ) STRICT;
 
 CREATE TABLE success_inputs (

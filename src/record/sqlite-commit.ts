@@ -108,7 +108,7 @@ const INSERT_SUCCESS = `
 export interface Place {
   readonly state: "current" | "other";
   readonly stale: boolean;
-  readonly before: Standing | undefined;
+  readonly before: Before | undefined;
 }
 
 /** Decides it, in the write transaction that then writes the success with its inputs, and calls `takePlace`. */
@@ -118,7 +118,7 @@ export function placeOf(
   inputs: readonly InputRow[],
   isolation: Isolation,
 ): Place {
-  const before = db.get<Standing>(STANDING, outputId);
+  const before = db.get<Before>(STANDING, outputId);
   const stale = inputs.some((input) => isOutdated(db, input.outputId, input.treeId));
   return { state: stateOf({ stale, isolation }, before), stale, before };
 }
@@ -146,7 +146,7 @@ export function takePlace(
 const STANDING = `
   SELECT s.id, s.isolation, s.state, s.stale FROM standing c JOIN successes s ON s.id = c.success_id WHERE c.output_id = ?`;
 
-interface Standing {
+interface Before {
   readonly id: number;
   readonly isolation: Isolation;
   readonly state: SuccessState;
@@ -156,7 +156,7 @@ interface Standing {
 /** The first success wins while its bytes exist, it is valid, and it counts where the new one was made. */
 function stateOf(
   success: { stale: boolean; isolation: Isolation },
-  before: Standing | undefined,
+  before: Before | undefined,
 ): "current" | "other" {
   if (before === undefined || before.state !== "current") return "current";
   if (before.stale === 1 && !success.stale) return "current";
@@ -224,14 +224,13 @@ function endExecution(db: SqliteConnection, request: CommitRequest, executionId:
 
 function answerOf(db: SqliteConnection, executionId: number): Committed | undefined {
   const row = db.get<SuccessRow>(
-    `${SELECT_SUCCESS} WHERE s.execution_id = ? AND s.alias_of IS NULL`,
+    `${SELECT_SUCCESS} WHERE e.id = ? AND s.output_id = e.output_id AND s.alias_of IS NULL`,
     executionId,
   );
   if (row === undefined) return undefined;
   const told = db.get<{ made_stale: number; differs: Uint8Array | null }>(
-    `SELECT s.made_stale, d.digest AS differs FROM successes s LEFT JOIN trees d ON d.id = s.differs_from_id
-     WHERE s.execution_id = ? AND s.alias_of IS NULL`,
-    executionId,
+    `SELECT s.made_stale, d.digest AS differs FROM successes s LEFT JOIN trees d ON d.id = s.differs_from_id WHERE s.id = ?`,
+    row.id,
   )!;
   return {
     success: successOf(row),

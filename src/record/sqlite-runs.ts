@@ -90,14 +90,15 @@ function finishRun(
     run,
   );
   if (ended === 0) return;
-  const executions = "(SELECT e.id FROM executions e JOIN runs r ON r.id = e.run_id WHERE r.run = ?)";
+  const { id } = db.get<{ id: number }>("SELECT id FROM runs WHERE run = ?", run)!;
   db.run(
     `UPDATE executions SET outcome = 'failure', ended_at = ?, failure_kind = 'interrupted', failure_message = 'the run ended'
-     WHERE outcome = 'running' AND id IN ${executions}`,
+     WHERE run_id = ? AND outcome = 'running'`,
     endedAt,
-    run,
+    id,
   );
-  db.run(`DELETE FROM leases WHERE execution_id IN ${executions}`, run);
+  const itsOwn = "(SELECT 1 FROM executions e WHERE e.id = leases.execution_id AND e.run_id = ?)";
+  db.run(`DELETE FROM leases WHERE EXISTS ${itsOwn}`, id);
 }
 
 async function selectRuns(db: SqliteConnection, rest: string, value: string | number): Promise<Run[]> {

@@ -23,8 +23,8 @@ export const makeStale = (outputId: string) => `
     WHERE i.input_output_id = ${outputId} AND s.stale = 0 AND ${OUTDATED}
     UNION
     SELECT s.id FROM outdated d
-      JOIN standing t ON t.success_id = d.success_id
-      JOIN successes o ON o.id = t.success_id
+      JOIN successes o ON o.id = d.success_id
+      JOIN standing t ON t.output_id = o.output_id AND t.success_id = o.id
       JOIN success_inputs i ON i.input_output_id = o.output_id AND i.tree_id = o.tree_id
       JOIN successes s ON s.id = i.success_id
     WHERE s.stale = 0
@@ -42,6 +42,6 @@ export const becomesValid = (outputId: string) => `
     JOIN successes v ON v.id = c.success_id
     JOIN success_inputs m ON m.input_output_id = v.output_id AND m.tree_id = v.tree_id
     JOIN successes s ON s.id = m.success_id
-    LEFT JOIN standing t ON t.success_id = s.id
+    LEFT JOIN standing t ON t.output_id = s.output_id AND t.success_id = s.id
   WHERE c.output_id = ${outputId} AND v.stale = 0 AND s.stale = 1
     AND NOT EXISTS (SELECT 1 FROM success_inputs i WHERE i.success_id = s.id AND ${OUTDATED})`;

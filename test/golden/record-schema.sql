@@ -31,9 +31,9 @@ CREATE TABLE identity (
 ) STRICT;
 CREATE TABLE leases (
   output_id INTEGER PRIMARY KEY REFERENCES outputs (id),
-  execution_id INTEGER NOT NULL UNIQUE REFERENCES executions (id),
+  execution_id INTEGER NOT NULL REFERENCES executions (id), -- one has one, as a token has
   resolved_key BLOB NOT NULL,
-  token TEXT NOT NULL UNIQUE,
+  token TEXT NOT NULL,
   slot TEXT NOT NULL
 ) STRICT;
 CREATE TABLE outputs (
@@ -88,7 +88,7 @@ CREATE TABLE specs (
 ) STRICT;
 CREATE TABLE standing (
   output_id INTEGER PRIMARY KEY REFERENCES outputs (id),
-  success_id INTEGER NOT NULL UNIQUE REFERENCES successes (id)
+  success_id INTEGER NOT NULL REFERENCES successes (id) -- a success of that output
 ) STRICT;
 CREATE TABLE success_inputs (
   success_id INTEGER NOT NULL REFERENCES successes (id),
@@ -134,13 +134,11 @@ CREATE TABLE verifications (
 ) STRICT;
 CREATE INDEX executions_by_output ON executions (output_id, id);
 CREATE INDEX executions_by_task ON executions (task, id) WHERE outcome = 'success';
-CREATE INDEX leases_by_key ON leases (resolved_key);
 CREATE INDEX plan_tasks_by_output ON plan_tasks (output_id, plan_id);
 CREATE INDEX runs_by_pipeline ON runs (pipeline, id);
 CREATE INDEX success_inputs_by_input ON success_inputs (input_output_id, tree_id, success_id);
 CREATE INDEX successes_by_alias ON successes (alias_of) WHERE alias_of IS NOT NULL;
-CREATE UNIQUE INDEX successes_by_execution ON successes (execution_id) WHERE alias_of IS NULL;
 CREATE INDEX successes_by_key ON successes (resolved_key, id) WHERE alias_of IS NULL;
 CREATE INDEX successes_by_output ON successes (output_id, id);
-CREATE INDEX successes_unsettled ON successes (host, boot, id) WHERE settled = 0;
+CREATE INDEX successes_unsettled ON successes (settled) WHERE settled = 0;
 CREATE INDEX verifications_by_success ON verifications (success_id);
