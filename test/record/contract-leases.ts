@@ -143,4 +143,29 @@ export function leaseContract(inRecord: InRecord): void {
     const waited = await maker.claim("b", { inputs, waitedFor: claimed.request.execution });
     assert.equal(waited.kind, "outdated", "whatever came of what was waited for");
   });
+
+  inRecord("of calls made at once each is answered for itself", async (record) => {
+    const wide = planOf({ a: [], x: [], y: [], z: [] });
+    const maker = await Maker.start(record, wide);
+    const [a, x] = [await maker.take("a"), await maker.take("x")];
+    const [lost, made, free, nobody] = await Promise.allSettled([
+      maker.commit({ ...a, token: "another" }, "1", {}),
+      maker.commit(x, "1", {}),
+      maker.claim("y"),
+      maker.claim("z", { run: "0123456789abcdef" }),
+    ]);
+    assert.equal(lost.status === "rejected" && lost.reason.code, "lease-lost");
+    assert.equal(made.status === "fulfilled" && made.value.success.state, "current");
+    assert.equal(free.status === "fulfilled" && free.value.kind, "claimed");
+    assert.equal(nobody.status, "rejected");
+    assert.deepEqual(
+      (await record.executionsOf(maker.run.id)).map(({ task, outcome }) => [task, outcome]),
+      [
+        ["a", "running"],
+        ["x", "success"],
+        ["y", "running"],
+      ],
+    );
+    assert.equal((await maker.commit(a, "1", {})).success.state, "current");
+  });
 }
