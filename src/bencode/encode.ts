@@ -39,16 +39,13 @@ export function encodeInto(writer: ByteWriter, value: Bvalue, options: EncodeOpt
 
 /** Appends well-formed text, length first. */
 export function encodeText(writer: ByteWriter, text: string): void {
-  if (isAscii(text)) {
-    writer.ascii(String(text.length));
-    writer.byte(COLON);
-    writer.ascii(text);
-  } else {
-    const sizeBytes = Buffer.byteLength(text, "utf8");
-    writer.ascii(String(sizeBytes));
-    writer.byte(COLON);
-    writer.utf8(text, sizeBytes);
-  }
+  if (!writer.asciiText(text)) encodeOther(writer, text, Buffer.byteLength(text, "utf8"));
+}
+
+function encodeOther(writer: ByteWriter, text: string, sizeBytes: number): void {
+  writer.ascii(String(sizeBytes));
+  writer.byte(COLON);
+  writer.utf8(text, sizeBytes);
 }
 
 /** Whether `value` is a map as an author writes it: an object of no class. (Another realm's plain objects are, too.) */
@@ -86,11 +83,11 @@ class Encoder {
   }
 
   #text(text: string): void {
-    if (!isAscii(text)) {
-      if (!text.isWellFormed()) this.#refuse(LONE_SURROGATE);
-      if (text.length * 3 > MAX_TEXT_BYTES && Buffer.byteLength(text) > MAX_TEXT_BYTES) this.#refuseSize();
-    }
-    encodeText(this.#writer, text);
+    if (this.#writer.asciiText(text)) return;
+    if (!text.isWellFormed()) this.#refuse(LONE_SURROGATE);
+    const sizeBytes = Buffer.byteLength(text, "utf8");
+    if (sizeBytes > MAX_TEXT_BYTES) this.#refuseSize();
+    encodeOther(this.#writer, text, sizeBytes);
   }
 
   #bytes(bytes: Uint8Array): void {
@@ -195,10 +192,4 @@ class Encoder {
     const path = pathText(this.#steps, this.#at);
     throw new AlamodeError("not-encodable", path === "" ? what : `${path}: ${what}`, { hint });
   }
-}
-
-function isAscii(text: string): boolean {
-  if (text.length > 256) return Buffer.byteLength(text, "utf8") === text.length;
-  for (let i = 0; i < text.length; i++) if (text.charCodeAt(i) > 0x7f) return false;
-  return true;
 }

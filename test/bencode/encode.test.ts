@@ -115,3 +115,33 @@ test("long text, and much of it, is written whole", () => {
   const long = "0123456789".repeat(100_000);
   assert.equal(written([long, long, "é"]), `l1000000:${long}1000000:${long}2:\xc3\xa9e`);
 });
+
+test("text of every length, ASCII or not, has the length of its UTF-8 in front", () => {
+  const lengths = [0, 1, 9, 10, 31, 32, 33, 99, 100, 333, 999, 1000, 3333, 9999, 10_000, 20_000];
+  const texts = lengths.flatMap((length) => {
+    const ascii = "x".repeat(length);
+    return [ascii, `é${ascii}`, `${ascii}é`, `${ascii}😀${ascii}`, "é".repeat(length), "€".repeat(length)];
+  });
+  const expected = texts.map((text) => `${Buffer.byteLength(text)}:${text}`).join("");
+  assert.equal(Buffer.from(encode(texts)).toString(), `l${expected}e`);
+  for (const text of texts)
+    assert.equal(Buffer.from(encode(text)).toString(), `${Buffer.byteLength(text)}:${text}`);
+});
+
+test("keys are sorted whether they were or not", () => {
+  const keys = Array.from({ length: 70 }, (_, i) => `k${i}`);
+  for (const n of [2, 3, 63, 64, 65, 70]) {
+    const few = keys.slice(0, n);
+    const sorted = Object.fromEntries([...few].sort().map((key) => [key, 1]));
+    const others = [few, [...few].reverse()].map((all) => Object.fromEntries(all.map((key) => [key, 1])));
+    for (const other of others) assert.deepEqual(encode(other), encode(sorted));
+  }
+  assert.equal(
+    Buffer.from(encode({ "\u{1f600}": 1, "\uffee": 2 })).toString(),
+    "d3:\uffeei2e4:\u{1f600}i1ee",
+  );
+  assert.equal(
+    Buffer.from(encode({ "\uffee": 2, "\u{1f600}": 1 })).toString(),
+    "d3:\uffeei2e4:\u{1f600}i1ee",
+  );
+});
