@@ -30,6 +30,7 @@ const ONCE = [
   "engine/container",
   "engine/round-trips",
   "faults/hosts",
+  "faults/kill-shared",
   "faults/shared-record",
   "record/postgres",
   "record/postgres-server",

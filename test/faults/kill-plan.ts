@@ -2,8 +2,6 @@
 // each noting in a journal outside that it really ran.
 import { random } from "../e2e/project.ts";
 
-export const TASKS = 200;
-
 /** Written half first, so that a kill in between leaves half an output. */
 const STEP = `#!/bin/sh
 set -eu
@@ -22,12 +20,12 @@ esac
 
 const KINDS = ["file", "file", "named", "script", "folder", "folder", "empty"] as const;
 
-/** The project's files; the same seed gives the same plan. */
-export function killProject(seed: number): Record<string, string> {
+/** The project's files, for so many tasks; the same seed gives the same plan. */
+export function killProject(seed: number, tasks: number): Record<string, string> {
   const chance = random(seed);
   const pick = (below: number) => Math.floor(chance() * below);
   const lines = [`import { Dag, files } from "a-la-mode";`, `const dag = new Dag({ name: "kill" });`];
-  for (let n = 0; n < TASKS; n++) {
+  for (let n = 0; n < tasks; n++) {
     const kind = KINDS[pick(KINDS.length)]!;
     const spec = [
       `command: ["./step.sh", "t${n}", "${kind}"]`,
