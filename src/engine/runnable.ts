@@ -78,7 +78,8 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
       problem(`files.${path}`, `${MODULE_FOLDER}/ holds the module`);
     else if (sql !== undefined && path.split("/")[0] === SQL_FOLDER)
       problem(`files.${path}`, `${SQL_FOLDER}/ holds the statements`);
-    if (!/^[0-9a-f]{64}$/.test(sha256)) problem(`files.${path}`, "must be a sha256: write it with files()");
+    if (!/^[0-9a-f]{64}$/.test(sha256))
+      problem(`files.${path}`, "must be a sha256: write  files: files('fit.py', 'lib/**')");
   }
   if (
     typeof produces === "string"

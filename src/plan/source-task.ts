@@ -10,7 +10,9 @@ import type { S3Options } from "./s3-client.ts";
 import { filesBelow, sourceFiles } from "./source-files.ts";
 import { isS3Url, pinS3 } from "./source-s3.ts";
 import { pinUrl } from "./source-url.ts";
-import { cachedDigests, digestMap, isFile, relativePath, sourceBase } from "./sources.ts";
+import { cachedDigests, digestMap, isFile, optionsAmong, relativePath, sourceBase } from "./sources.ts";
+
+const OPTIONS = ["from", "inPlace", "url", "sha256", "endpoint", "region"] as const;
 
 /** The part of a spec that says which data a task is. */
 export type SourceSpec = {
@@ -55,8 +57,7 @@ export function source(
   ...given: (string | SourceOptions | UrlSource | S3Options | undefined)[]
 ): SourceSpec | Promise<SourceSpec> {
   const patterns = given.filter((item) => typeof item === "string");
-  const options: Partial<SourceOptions & UrlSource & S3Options> =
-    given.find((item) => typeof item === "object") ?? {};
+  const options: Partial<SourceOptions & UrlSource & S3Options> = optionsAmong("source", given, OPTIONS);
   if (options.url !== undefined) return fromUrl({ ...options, url: options.url });
   if (patterns.some(isS3Url)) return fromS3(patterns, options);
   for (const pattern of patterns) refuseUrl(pattern);

@@ -40,11 +40,16 @@ export function sourceBase(): string {
  * The `files` of a spec: relative path → sha256 of all regular files that the patterns match, e.g.
  * `files('fit.py', 'lib/**')`. Links to files are followed; hidden files and folders that are links only where the
  * pattern names them. Neither times nor where the project lies matter.
- * Throws `no-source` (nothing matches), `source-folder` (a folder without `/**`), `source-outside` (above the folder).
+ * Throws `no-source` (nothing matches, or is named), `bad-option`, `source-folder` (a folder without `/**`), `source-outside` (above the folder).
  */
 export function files(...patterns: (string | FilesOptions)[]): { [path: string]: string } {
-  const options = patterns.find((pattern) => typeof pattern === "object");
-  const base = resolve(sourceBase(), options?.from ?? ".");
+  const options = optionsAmong("files", patterns, ["from"]);
+  if (!patterns.some((pattern) => typeof pattern === "string")) {
+    throw new AlamodeError("no-source", "files(): it names no file.", {
+      hint: "Write files('fit.py', 'lib/**').",
+    });
+  }
+  const base = resolve(sourceBase(), options.from ?? ".");
   const paths = new Set<string>();
   for (const pattern of patterns) {
     if (typeof pattern !== "string") continue;
@@ -57,6 +62,27 @@ export function files(...patterns: (string | FilesOptions)[]): { [path: string]:
     for (const path of matching) paths.add(path);
   }
   return digestMap(new Map([...paths].map((path) => [path, resolve(base, path)])));
+}
+
+/**
+ * The options among what a function was given beside patterns; none is an empty map. Throws `bad-option` for others than `known`:
+ * a map of files, which one might expect to be understood, would otherwise mean no file at all.
+ */
+export function optionsAmong<Given>(
+  call: string,
+  given: readonly (Given | string)[],
+  known: readonly string[],
+): Partial<Exclude<Given, string | undefined>> {
+  const options = given.find((item) => typeof item === "object" && item !== null) ?? {};
+  const unknown = Object.keys(options).find((key) => !known.includes(key));
+  if (unknown === undefined) return options as Partial<Exclude<Given, string | undefined>>;
+  throw new AlamodeError(
+    "bad-option",
+    `${call}({ ${JSON.stringify(unknown)}: … }): there is no such option.`,
+    {
+      hint: `There are ${known.join(", ")}. Files are named by paths or patterns: ${call}('fit.py', 'lib/**').`,
+    },
+  );
 }
 
 /** Relative path → digest, in order, of files given by their absolute paths. Remembers where each content was. */

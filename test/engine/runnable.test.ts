@@ -70,7 +70,7 @@ test("a spec that cannot be run is told with all that is wrong with it", () => {
     [
       { files: { "../run.py": "a".repeat(64), "inputs/x": "b".repeat(64), "c.py": "abc" } },
       'it has no "command"; spec.files.../run.py: must be a path inside the working directory; ' +
-        "spec.files.c.py: must be a sha256: write it with files(); spec.files.inputs/x: inputs/ holds the dependencies",
+        "spec.files.c.py: must be a sha256: write  files: files('fit.py', 'lib/**'); spec.files.inputs/x: inputs/ holds the dependencies",
     ],
   ];
   for (const [spec, what] of cases) {

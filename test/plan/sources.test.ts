@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { Dag } from "../../src/plan/dag.ts";
 import { findProject } from "../../src/plan/project-folder.ts";
+import { source } from "../../src/plan/source-task.ts";
 import { files, setSourceBase, sourceFile, sourcesOf } from "../../src/plan/sources.ts";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
@@ -143,4 +144,20 @@ test("a project begins at the nearest package.json", (t) => {
   const folder = project(t);
   assert.equal(findProject(join(folder, "lib/deep")), folder);
   assert.equal(findProject("/"), "/");
+});
+
+test("a map of files, or nothing at all, is refused instead of being no file", (t) => {
+  project(t);
+  const given = { "fit.py": "lib/a.py" } as unknown as { from: string };
+  assert.throws(() => files(given), {
+    code: "bad-option",
+    message: /files\(\{ "fit\.py": … \}\)/,
+    hint: /files\('fit\.py'/,
+  });
+  assert.throws(() => source("fit.py", { inplace: true } as object), {
+    code: "bad-option",
+    message: /"inplace"/,
+    hint: /inPlace/,
+  });
+  assert.throws(() => files(), { code: "no-source", hint: /files\('fit\.py'/ });
 });
