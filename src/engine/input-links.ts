@@ -26,8 +26,8 @@ const MOST_BYTES = 59;
 export class InputLinks {
   /** Absolute; undefined where there is nothing of the kind, and links lead straight to trees. */
   readonly #folder: string | undefined;
-  /** Slots that have their folder in it. */
-  readonly #slots = new Set<string>();
+  /** Slots that have their folder in it → where its links lead. */
+  readonly #slots = new Map<string, Map<string, string>>();
 
   constructor(run: string) {
     this.#folder = foldersOf(run).find(isMade);
@@ -37,6 +37,7 @@ export class InputLinks {
   async place(slot: string, links: ReadonlyMap<string, string>): Promise<void> {
     const short = links.size === 0 ? undefined : this.#folderOf(slot, links.size);
     if (short === undefined) return placeInputs(slot, links);
+    const known = this.#slots.get(slot)!;
     const folder = inputsOf(slot);
     const there = await ownLinks(folder, `${short}/`);
     try {
@@ -56,11 +57,12 @@ export class InputLinks {
           place = `${short}/${fresh++}`;
           symlinkSync(place, `${folder}/${name}`);
         }
-        setLink(place, target);
+        setLink(place, target, known);
       }
       for (const name of free) unlinkSync(`${folder}/${name}`);
     } catch {
-      await placeInputs(slot, links); // the memory is full, or somebody tidied up
+      this.#slots.delete(slot); // the memory is full, or somebody tidied up
+      await placeInputs(slot, links);
     }
   }
 
@@ -88,8 +90,9 @@ export class InputLinks {
     if (`${folder}/${links}`.length > MOST_BYTES) return undefined;
     if (this.#slots.has(slot)) return folder;
     try {
-      mkdirSync(folder, { recursive: true });
-      this.#slots.add(slot);
+      rmSync(folder, { recursive: true, force: true });
+      mkdirSync(folder);
+      this.#slots.set(slot, new Map());
       return folder;
     } catch {
       return undefined;
@@ -98,7 +101,7 @@ export class InputLinks {
 }
 
 /**
- * The links of `folder` that lead below `prefix`, each to a place of its own: name → target. All else in it is removed. That they
+ * The links of `folder` that lead to `prefix` and a number, each to a place of its own: name → target. All else in it is removed. That they
  * are read each time and not remembered is what tells what the step before did to them.
  */
 async function ownLinks(folder: string, prefix: string): Promise<Map<string, string>> {
@@ -106,7 +109,7 @@ async function ownLinks(folder: string, prefix: string): Promise<Map<string, str
   const targets = new Set<string>();
   for (const name of await namesIn(folder)) {
     const target = linkTarget(`${folder}/${name}`);
-    if (target?.startsWith(prefix) && !targets.has(target)) {
+    if (target?.startsWith(prefix) && /^[0-9]+$/.test(target.slice(prefix.length)) && !targets.has(target)) {
       own.set(name, target);
       targets.add(target);
     } else await removeTree(join(folder, name));
@@ -143,9 +146,11 @@ function isMade(folder: string): boolean {
   }
 }
 
-function setLink(place: string, target: string): void {
-  const there = linkTarget(place);
-  if (there === target) return;
-  if (there !== undefined) unlinkSync(place);
+/** Lets a link of ours lead there. `known`: where ours were made to lead; one that is to stay is looked at all the same. */
+function setLink(place: string, target: string, known: Map<string, string>): void {
+  const before = known.get(place);
+  if (before === target && linkTarget(place) === target) return;
+  if (before !== undefined) unlinkSync(place);
   symlinkSync(target, place);
+  known.set(place, target);
 }

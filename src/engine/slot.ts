@@ -52,12 +52,12 @@ export async function placeInputs(slot: string, links: ReadonlyMap<string, strin
   const folder = inputsOf(slot);
   const there = new Set<string>();
   for (const name of await namesIn(folder)) {
-    const place = join(folder, name);
+    const place = `${folder}/${name}`;
     const wanted = links.get(name);
     if (wanted !== undefined && linkTarget(place) === wanted) there.add(name);
     else await removeTree(place);
   }
-  for (const [name, target] of links) if (!there.has(name)) symlinkSync(target, join(folder, name));
+  for (const [name, target] of links) if (!there.has(name)) symlinkSync(target, `${folder}/${name}`);
 }
 
 /** Where the link at `place` leads; undefined where none is. */
@@ -113,7 +113,7 @@ async function clearFolder(
   for (const name of await namesIn(path)) {
     if (spared(name)) continue;
     isAsFound = false;
-    await removeTree(join(path, name));
+    await removeTree(`${path}/${name}`);
   }
   if (isAsFound) untouched.note(path, stats);
 }

@@ -2,7 +2,7 @@
 
 import { hash } from "node:crypto";
 import { lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
-import { dirname, join, relative } from "node:path";
+import { dirname, join } from "node:path";
 import { AlamodeError } from "../errors.ts";
 import { inputFileName } from "../plan/input-name.ts";
 import type { Failure } from "../record/types.ts";
@@ -60,7 +60,7 @@ export async function stageStep({
   passed,
 }: StagingRequest): Promise<Staged> {
   const { inputs } = making;
-  const cwd = join(slot, "work");
+  const cwd = `${slot}/work`;
   const top = topOf(slot);
   const paths = new Map(Object.entries(inputs).map(([name, path]) => [inputFileName(name), path]));
   await (inputLinks === undefined ? placeInputs(slot, paths) : inputLinks.place(slot, paths));
@@ -91,8 +91,8 @@ export async function stageStep({
     ...runnable.env,
     ...making.env,
     PATH: path,
-    INPUTS: join(view.work, "inputs"),
-    OUTPUT: making.output ?? join(view.out, relative(join(slot, "out"), output)),
+    INPUTS: `${view.work}/inputs`,
+    OUTPUT: making.output ?? view.out + output.slice(`${slot}/out`.length),
   };
   const env = withEnvironments(own, brought, own.INPUTS);
   return { cwd, env, top, output: making.output === undefined ? output : undefined, links };
@@ -100,7 +100,7 @@ export async function stageStep({
 
 /** Where in a slot an output of files is made. */
 export function topOf(slot: string): string {
-  return join(slot, "out", "OUTPUT");
+  return `${slot}/out/OUTPUT`;
 }
 
 /** Copies kept code into the working directory, and never bytes other than the plan names. */

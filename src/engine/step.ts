@@ -96,8 +96,8 @@ class Step {
     const { slot, options, execution } = request;
     // With secrets the log is not the command's own to write.
     const own = context.spareLogs && Object.keys(options.secrets).length === 0;
-    const log = join(context.stores.main.logDir, `${execution}.log`);
-    this.#log = new CappedLog(log, undefined, own ? join(slot, "log") : undefined);
+    const log = `${context.stores.main.logDir}/${execution}.log`;
+    this.#log = new CappedLog(log, undefined, own ? `${slot}/log` : undefined);
   }
 
   async take(after: Holder | undefined): Promise<StepOutcome> {

@@ -193,14 +193,17 @@ class FolderStore implements Store {
   ): Promise<{ location: Location; stamps: Uint8Array }> {
     const isOurs = sealed.path.startsWith(`${this.scratchDir}/`) && !options.leave;
     const isElsewhere = !sealed.inPlace && !isOurs;
-    const incoming = `${this.scratchDir}/incoming-${randomBytes(8).toString("hex")}`;
+    // Random bytes take as long as the move.
+    const incoming = isElsewhere
+      ? `${this.scratchDir}/incoming-${randomBytes(8).toString("hex")}`
+      : undefined;
     try {
-      const near = isElsewhere ? await this.#copyIn(sealed, incoming, signal) : sealed;
+      const near = incoming === undefined ? sealed : await this.#copyIn(sealed, incoming, signal);
       return await commitToFolder(`${this.#root}/outputs`, output, near, options);
     } catch (error) {
       throw systemError(error, "moving the output to its location", { output });
     } finally {
-      if (isElsewhere) await removeTree(incoming);
+      if (incoming !== undefined) await removeTree(incoming);
     }
   }
 

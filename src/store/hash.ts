@@ -22,7 +22,7 @@ export interface FileContent {
 
 /** Hashes a small file (up to 1 MiB or so) at once: a few microseconds, where promises cost ten times as much. */
 function hashSmallFile(path: string, sizeBytes: number, needles: Needles): FileContent {
-  const bytes = (sizeBytes < short.length ? shortContent(path) : undefined) ?? readFileSync(path);
+  const bytes = (sizeBytes < short.length ? shortContent(path, sizeBytes) : undefined) ?? readFileSync(path);
   return {
     sha256: digestOf("sha256", bytes),
     size: bytes.length,
@@ -30,13 +30,20 @@ function hashSmallFile(path: string, sizeBytes: number, needles: Needles): FileC
   };
 }
 
-/** All of a file that the buffer holds, valid until the next call; undefined for a longer one. Half of what `readFileSync` takes. */
-function shortContent(path: string): Buffer | undefined {
+/**
+ * All of a file of about that size, valid until the next call; undefined for one that is longer than the buffer. Takes half of what
+ * `readFileSync` does.
+ */
+function shortContent(path: string, sizeBytes: number): Buffer | undefined {
   const fd = openSync(path, "r");
   try {
     let size = 0;
-    for (let got = 1; got > 0 && size < short.length; size += got)
+    // A read that gets less than it asks for, and all that is there, has come to the end.
+    let got: number;
+    do {
       got = readSync(fd, short, size, short.length - size, null);
+      size += got;
+    } while (got > 0 && size !== sizeBytes && size < short.length);
     return size < short.length ? short.subarray(0, size) : undefined;
   } finally {
     closeSync(fd);

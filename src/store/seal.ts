@@ -14,7 +14,7 @@ import {
   unlinkSync,
 } from "node:fs";
 import { copyFile } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
+import { dirname, isAbsolute, resolve } from "node:path";
 import { type FileFacts, hashEntries } from "./hash.ts";
 import { type Copied, judgeCopiedLink, judgeLink, type LinkFate, type Surroundings } from "./links.ts";
 import { StampWriter } from "./stamps.ts";
@@ -36,7 +36,7 @@ const LONE_FILE: readonly Listed[] = [{ path: "", kind: "file" }];
 export async function seal(path: string, options: SealOptions, signal?: AbortSignal): Promise<SealedTree> {
   try {
     signal?.throwIfAborted();
-    return await sealTree(resolve(path), options, signal);
+    return await sealTree(isAbsolute(path) ? path : resolve(path), options, signal);
   } catch (error) {
     throw systemError(error, "sealing the output");
   }

@@ -8,6 +8,7 @@ import type { Check, Tree, TreeEntry } from "./types.ts";
 import { placeOf } from "./walk.ts";
 
 const pairBytes = 16;
+const INTACT: Check = { kind: "intact" };
 
 /** Notes pairs by their place in the tree's order; the top folder's place is the number of entries. */
 export class StampWriter {
@@ -69,17 +70,15 @@ export async function checkStamps(
       ? whatChanged(path, relative, tree)
       : damaged(relative, how);
   };
-  if (!isLoneFile) {
-    const top = differs("", { kind: "folder" }, tree.size);
-    if (top !== undefined) return top;
-  }
+  const top = isLoneFile ? differs("", tree.get("")!, 0) : differs("", { kind: "folder" }, tree.size);
+  if (top !== undefined || isLoneFile) return top ?? INTACT;
   let place = 0;
   for (const [relative, entry] of tree) {
     if (turn.over()) await turn.next();
     const difference = differs(relative, entry, place++);
     if (difference !== undefined) return difference;
   }
-  return { kind: "intact" };
+  return INTACT;
 }
 
 function difference(

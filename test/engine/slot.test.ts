@@ -24,6 +24,10 @@ const MESS: Readonly<Record<string, string>> = {
   "strews files":
     'echo x > file; mkdir folder; echo y > folder/file; echo z > "$HOME/z"; echo t > "$TMPDIR/t"',
   prints: "echo printed",
+  "lets the ends of its links lead elsewhere":
+    'case $(readlink inputs/a) in /dev/shm/*) ln -sfn /etc "$(readlink inputs/a)"; rm "$(readlink inputs/b)";; esac',
+  "makes links that are nearly ours":
+    'case $(readlink inputs/a) in /dev/shm/*) d=$(dirname "$(readlink inputs/a)"); ln -s "$d/../x" inputs/x; ln -s "$d/77" inputs/y;; esac',
   "gives its links other names": "mv inputs/a inputs/x; mv inputs/b inputs/a; mv inputs/x inputs/b",
   "copies a link": "cp -P inputs/a inputs/mess; cp -P inputs/a inputs/c; rm inputs/b",
   "shuts and empties its folders": 'chmod 0 "$HOME"; rm -rf "$TMPDIR"',

@@ -310,7 +310,7 @@ function stopper(group: number, timeoutMs: number | undefined, stop: AbortSignal
 }
 
 function fifoOf(slot: string): string {
-  return join(slot, "alive");
+  return `${slot}/alive`;
 }
 
 /** Whether anybody holds a slot's FIFO, from any process, across process-id namespaces. A slot that has gone is free. */

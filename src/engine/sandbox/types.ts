@@ -1,5 +1,4 @@
 // How a command is shut in: one interface, a file per kind. A sandbox is an argv around an argv; it starts nothing itself.
-import { join } from "node:path";
 import type { Isolation } from "../../record/types.ts";
 
 export const SANDBOX_KINDS = ["none", "bubblewrap", "container"] as const;
@@ -56,10 +55,10 @@ export interface Sandbox {
 export const unconfined: Sandbox = {
   kind: "none",
   view: (slot) => ({
-    work: join(slot, "work"),
-    home: join(slot, "home"),
-    tmp: join(slot, "tmp"),
-    out: join(slot, "out"),
+    work: `${slot}/work`,
+    home: `${slot}/home`,
+    tmp: `${slot}/tmp`,
+    out: `${slot}/out`,
   }),
   ready: async () => {},
   wrap: ({ argv, env }) => ({ argv, env }),
