@@ -1,6 +1,7 @@
 // Commit in the embedded record: what a new success is, what it does to the one before, and to what was made from that.
 import { encode } from "../bencode/encode.ts";
 import type { TreeDigest } from "../store/types.ts";
+import { NOTE_TREE } from "./adoption.ts";
 import { leaseLost } from "./errors.ts";
 import { isolationSuffices } from "./isolation.ts";
 import { bytesOf, hex, SELECT_SUCCESS, type SuccessRow, splitExecution, successOf } from "./rows.ts";
@@ -196,10 +197,10 @@ export function writeInputs(db: SqliteConnection, successId: number, inputs: rea
 
 const TREE_ID = "SELECT id FROM trees WHERE digest = ?";
 
+/** Most trees are new: so that is tried first. */
 function noteTree(db: SqliteConnection, { treeDigest, tree }: CommitRequest): number {
-  const known = db.id(TREE_ID, treeDigest);
-  if (known !== undefined) return known;
-  const id = db.insert("INSERT INTO trees (digest, bytes) VALUES (?, ?)", bytesOf(treeDigest), tree);
+  const id = db.insertOne(NOTE_TREE, bytesOf(treeDigest), tree);
+  if (id === undefined) return db.id(TREE_ID, treeDigest)!;
   db.learn(TREE_ID, treeDigest, id);
   return id;
 }
