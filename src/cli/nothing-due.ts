@@ -22,8 +22,6 @@ const INDIFFERENT = {
   logs: { type: "boolean" },
   json: { type: "boolean" },
 } as const;
-/** Options that a configuration may give, and that a run has something to do for though nothing is due. */
-const NEED_A_RUN = ["publish", "sandbox"];
 const CHUNK_BYTES = 1024 * 1024;
 
 /** `args` follow the word `run`. True where the run was told and recorded; false where nothing was, and a full run has to look. */
@@ -32,7 +30,7 @@ export async function toldNothingDue(args: readonly string[]): Promise<boolean> 
   if (options === undefined) return false;
   const context = await contextOf(options);
   const file = planFileOf(context);
-  if (file === undefined || !recordExists(context)) return false;
+  if (file === undefined || !hasNoOptions(context) || !recordExists(context)) return false;
   const digest = planDigestOf(file, context);
   if (digest === undefined) return false;
   const store = await openStores(context, context.settings, { look: true });
@@ -73,10 +71,14 @@ export function indifferent(args: readonly string[]): SandboxOptions | undefined
   }
 }
 
-/** The plan file that the run would be of; undefined where it is of anything else, or has more to do than its tasks. */
+/** Whether the configuration has no options for tasks: some have something to do though nothing is due, and it is told of all
+ *  whose pattern fits no task. */
+export function hasNoOptions({ settings }: Context): boolean {
+  return Object.keys(settings.options ?? {}).length === 0;
+}
+
+/** The plan file that the run would be of; undefined where it is of anything else. */
 function planFileOf({ cwd, project, settings, options }: Context): string | undefined {
-  const given = Object.values(settings.options ?? {});
-  if (given.some((of) => NEED_A_RUN.some((option) => option in of))) return undefined;
   const { pipeline } = settings;
   const file =
     options.file === undefined ? pipeline && resolve(project, pipeline) : resolve(cwd, options.file);

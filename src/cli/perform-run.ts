@@ -1,12 +1,15 @@
 // Performs a plan for `run` and `exec`: tells about it while it goes on, and says where the results are.
 import type { RunEvent } from "../engine/events.ts";
+import { runNothingDue } from "../engine/nothing-due.ts";
 import { type RunOptions, run } from "../engine/run.ts";
+import { planDigest } from "../plan/encode.ts";
 import { goalsOf } from "../plan/graph.ts";
 import type { RunFlags } from "./commands/run.ts";
 import { type Context, machineOf, sandboxOf, withBoth } from "./context.ts";
 import { EXIT } from "./errors.ts";
 import { count, herePath, nameText } from "./format.ts";
 import type { Pipeline } from "./load-pipeline.ts";
+import { hasNoOptions } from "./nothing-due.ts";
 import { startTelling } from "./tell-run.ts";
 
 const MOST_SHOWN = 5;
@@ -41,6 +44,16 @@ export async function performRun(
       tasks: Object.keys(plan.tasks),
       flags: context.flags,
     });
+    const digest = planDigest(plan);
+    if (goals === undefined && !only && hasNoOptions(context)) {
+      // Before the graph is built and looked through, which takes three times as long as the digest.
+      const sandboxing = sandboxOf(context, options);
+      const about = { store, record, pipeline: name, params, onEvent: telling.event, ...sandboxing };
+      if (await runNothingDue(digest, about)) {
+        telling.close();
+        return EXIT.done;
+      }
+    }
     const published = new Map<string, Extract<RunEvent, { event: "task.published" }>>();
     try {
       const result = await run(plan, {
@@ -49,6 +62,7 @@ export async function performRun(
         only,
         pipeline: name,
         params,
+        planDigest: digest,
         verified: true, // whatever a pipeline is loaded from
         onEvent(event) {
           if (event.event === "task.published") published.set(event.task, event);

@@ -81,6 +81,8 @@ export interface RunOptions {
   readonly only?: boolean;
   /** The plan's IDs were computed or verified by this process: later runs of the same plan file may rest on that. */
   readonly verified?: boolean;
+  /** The plan's digest, from whoever has computed it already. */
+  readonly planDigest?: string;
 }
 
 export interface FailedTask {
@@ -151,7 +153,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   await readyFor(shutIn, work.parsed(), demands);
   await keepSources(work.runnables(), stores.main);
 
-  const noted = await noteRun(plan, goals, options, host);
+  const digest = plan === given ? options.planDigest : undefined;
+  const noted = await noteRun(plan, digest ?? planDigest(plan), goals, options, host);
   let { tasks } = closure(graph, goalNodes);
   const due = [...decision.due.keys()];
   // A slot costs a few folders: no more than there can be use for, which a plan yet to be written leaves open.
@@ -295,9 +298,14 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
 }
 
 /** Notes the run, with what changed since the pipeline's run before. */
-async function noteRun(plan: Plan, goals: readonly string[], options: RunOptions, host: Host): Promise<Run> {
+async function noteRun(
+  plan: Plan,
+  digest: string,
+  goals: readonly string[],
+  options: RunOptions,
+  host: Host,
+): Promise<Run> {
   const { record, pipeline = "", params = {}, scheduled } = options;
-  const digest = planDigest(plan);
   const last = await record.lastRun(pipeline);
   const before = last && last.planDigest !== digest ? await record.plan(last.planDigest) : plan;
   return record.startRun({

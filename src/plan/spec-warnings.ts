@@ -1,7 +1,7 @@
 // Spec keys that are nearly one the engine knows (`comand`): hashed and carried like any other, and surely not meant.
 import { hasPipe } from "./bash.ts";
 import { editDistance } from "./near.ts";
-import { type Plan, type Spec, specOf } from "./types.ts";
+import type { Plan, Spec } from "./types.ts";
 
 /** The spec keys the bundled engine understands. */
 export const KNOWN_SPEC_KEYS: readonly string[] = [
@@ -21,7 +21,8 @@ export const KNOWN_SPEC_KEYS: readonly string[] = [
   "tools",
 ];
 
-const KNOWN = new Set(KNOWN_SPEC_KEYS);
+/** And what a plan adds to specs. */
+const KNOWN = new Set([...KNOWN_SPEC_KEYS, "inputs", "output"]);
 
 /** One line for each misspelt key, and one for pipes, naming the first task that has it and how many more do. */
 export function specWarnings(specs: Iterable<readonly [task: string, spec: Spec]>): string[] {
@@ -64,7 +65,7 @@ export function planWarnings(plan: Plan): string[] {
   if (Object.keys(plan.tasks).length === 0)
     return ["the pipeline has no tasks. Add one:  dag.task('name', { command: '… > $OUTPUT' })"];
   function* specs(): Generator<[string, Spec]> {
-    for (const name of Object.keys(plan.tasks)) yield [name, specOf(plan.tasks[name]!)];
+    for (const name of Object.keys(plan.tasks)) yield [name, plan.tasks[name]!];
   }
   return specWarnings(specs());
 }
