@@ -51,15 +51,16 @@ export interface Rig {
   gate(name: string): Gate;
 }
 
-/** Opens everything in a new folder; all of it goes with the test. Store and folder may be others, which are left then. */
+/** Opens everything in a new folder; all of it goes with the test. Store, folder and record may be others, which are left then. */
 export async function openRig(
   t: Pick<TestContext, "after">,
   dir = scratch(t),
   storeDir = join(dir, "store"),
+  openRecord: (dir: string) => Promise<RecordDb> = () => openSqliteRecord(join(dir, "record.db")),
 ): Promise<Rig> {
   const recordFile = join(dir, "record.db");
   const store = await openFolderStore(storeDir);
-  const record = await openSqliteRecord(recordFile);
+  const record = await openRecord(dir);
   t.after(async () => {
     await record.close();
     await store.close();
