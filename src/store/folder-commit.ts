@@ -2,6 +2,7 @@
 // exists, then unlink; a folder by rename, which refuses whatever holds anything.
 import { randomBytes } from "node:crypto";
 import {
+  type BigIntStats,
   chmodSync,
   linkSync,
   lstatSync,
@@ -19,6 +20,9 @@ import { IN_PLACE, linkInPlace } from "./in-place.ts";
 import { restampTop, stampsOf } from "./stamps.ts";
 import { Turn } from "./turn.ts";
 import type { CommitOptions, Location, SealedTree, Tree } from "./types.ts";
+
+/** How often what is damaged at a suffixed location is set aside, should it come back. */
+const MOST_ATTEMPTS = 3;
 
 /** `<2 hex>/<output>`, where an output's first tree goes. */
 export function locationOf(output: OutputId): Location {
@@ -54,16 +58,16 @@ export async function commitToFolder(
       if (moveExclusively(sealed, place)) return moved(plain);
     }
   }
-  if (moveExclusively(sealed, suffixedPlace)) return moved(suffixed);
-  if (await holds(suffixedPlace, sealed)) {
-    return { location: suffixed, stamps: await stampsOf(suffixedPlace, sealed.tree, new Turn()) };
-  }
-  // By its name it would have to be this very tree: whoever relied on it has lost it already.
-  if (mayMoveAside) {
-    setAside(suffixedPlace);
+  for (let attempt = 1; ; attempt++) {
     if (moveExclusively(sealed, suffixedPlace)) return moved(suffixed);
+    const found = lstatSync(suffixedPlace, { bigint: true, throwIfNoEntry: false });
+    if (await holds(suffixedPlace, sealed)) {
+      return { location: suffixed, stamps: await stampsOf(suffixedPlace, sealed.tree, new Turn()) };
+    }
+    if (attempt > MOST_ATTEMPTS) throw occupied(suffixedPlace, sealed);
+    // By its name it would have to be this very tree: whoever relied on it, of whichever record, has lost it already.
+    if (found !== undefined) setDamagedAside(suffixedPlace, found);
   }
-  throw occupied(suffixedPlace, sealed);
 }
 
 /**
@@ -163,6 +167,16 @@ function moveEmptyFolder(from: string, to: string): boolean {
 /** A folder's own mode can only be closed once it was moved: to change its parent it has to be writable. */
 function closeTop(sealed: SealedTree, place: string): void {
   if (!sealed.tree.has("")) chmodSync(place, 0o555);
+}
+
+/** Sets aside what was found there. What another has put there since is another's, and whole: it is put back. */
+function setDamagedAside(place: string, found: BigIntStats): void {
+  const aside = setAside(place);
+  if (aside === undefined) return;
+  const stats = lstatSync(aside, { bigint: true });
+  if (stats.ino === found.ino && stats.dev === found.dev) return;
+  if (stats.isDirectory()) moveFolder(aside, place);
+  else moveFile(aside, place);
 }
 
 /** Moves what lies at `place` to `<place>.aside-<8 hex>`; undefined where nothing lies. */

@@ -55,7 +55,10 @@ export interface SealOptions {
 export interface CommitOptions {
   /** Locations of this output that a success of the record names: never touched. */
   readonly taken: readonly Location[];
-  /** Rubbish at a free location may be moved aside (only under a lease of the embedded record). */
+  /**
+   * Rubbish at the usual location may be moved aside (only under a lease of the embedded record). What lies at the one that has this
+   * tree's digest in its name, and is another tree, is so in any case: it was damaged.
+   */
   readonly mayMoveAside: boolean;
   /** The tree at the sealed path is another's, and stays there as it is. Else it may be gone after the commit. */
   readonly leave?: true;

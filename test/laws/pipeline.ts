@@ -26,14 +26,20 @@ import { openFolderStore } from "../../src/store/folder.ts";
 import { removeTree } from "../../src/store/remove.ts";
 import type { Store } from "../../src/store/types.ts";
 import { OtherRun } from "../engine/other-run.ts";
+import type { TriedRecord } from "./fault-laws.ts";
 import type { Command, History, Misfortune, RunCommand } from "./histories.ts";
 import { rowsOf } from "./record-rows.ts";
 import { type Disk, digestOf, type Made, type Node, Rules, type Told } from "./rules.ts";
 import { edited, meaning, planOfSketch, type Sketch, TICK } from "./sketch.ts";
 
-/** Performs a history; throws an assertion error where a law is broken. */
-export async function performHistory({ sketch, commands }: History): Promise<void> {
-  const pipeline = await Pipeline.open(sketch);
+const IN_A_FILE: TriedRecord = {
+  open: (dir) => openSqliteRecord(join(dir, "record.db")),
+  rows: (dir) => rowsOf(join(dir, "record.db")),
+};
+
+/** Performs a history; throws an assertion error where a law is broken. Runs in processes of their own have a record in a file. */
+export async function performHistory({ sketch, commands }: History, tried = IN_A_FILE): Promise<void> {
+  const pipeline = await Pipeline.open(sketch, tried);
   try {
     for (const command of commands) await pipeline.perform(command);
     await pipeline.perform({ do: "run", goals: 0, force: false, keepGoing: true, jobs: 2, tick: 0 });
@@ -47,23 +53,31 @@ class Pipeline {
   readonly #dir: string;
   readonly #store: Store;
   readonly #record: RecordDb;
-  #rules = new Rules();
+  readonly #tried: TriedRecord;
+  #rules: Rules;
   /** Every node of every plan there was. */
   readonly #nodes = new Map<string, Node>();
   /** Tree digest → content, of all that was ever made. */
   readonly #contents = new Map<string, string>();
 
-  private constructor(sketch: Sketch, dir: string, store: Store, record: RecordDb) {
+  private constructor(sketch: Sketch, dir: string, store: Store, record: RecordDb, tried: TriedRecord) {
     this.#sketch = sketch;
     this.#dir = dir;
     this.#store = store;
     this.#record = record;
+    this.#tried = tried;
+    this.#rules = this.#newRules();
   }
 
-  static async open(sketch: Sketch): Promise<Pipeline> {
+  static async open(sketch: Sketch, tried: TriedRecord): Promise<Pipeline> {
     const dir = realpathSync(mkdtempSync(join(tmpdir(), "alamode-laws-")));
     const store = await openFolderStore(join(dir, "store"));
-    return new Pipeline(sketch, dir, store, await openSqliteRecord(join(dir, "record.db")));
+    return new Pipeline(sketch, dir, store, await tried.open(dir), tried);
+  }
+
+  /** By a heartbeat nothing that lies at a location is moved aside for another. */
+  #newRules(): Rules {
+    return new Rules({ movesAside: this.#record.leases !== "heartbeat" });
   }
 
   async close(): Promise<void> {
@@ -147,7 +161,7 @@ class Pipeline {
       [this.#name(made.output), made.digest.slice(0, 8), made.location.slice(3), made.state, ...rest].join(
         " ",
       );
-    const { successes } = rowsOf(join(this.#dir, "record.db"));
+    const { successes } = this.#tried.rows(this.#dir);
     const there = successes.map((row) =>
       line(row as never, [row.alias_of === null ? "original" : "alias", row.stale ? "stale" : "valid"]),
     );
@@ -240,9 +254,9 @@ class Pipeline {
 
   /** Where it cannot be foretold how far something came, the model goes on from what the record and the store hold now. */
   #catchUp(): void {
-    const rules = new Rules();
+    const rules = this.#newRules();
     rules.disk = this.#readDisk();
-    const { successes, inputs } = rowsOf(join(this.#dir, "record.db"));
+    const { successes, inputs } = this.#tried.rows(this.#dir);
     const byId = new Map<number, Made>();
     for (const { id, output, alias_of, digest, key, location, state, stands } of successes) {
       const bytes = this.#contents.get(digest) ?? rules.disk.get(location);

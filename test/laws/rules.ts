@@ -54,6 +54,11 @@ export class Rules {
   /** What stands for an output, or did before its bytes went. */
   standing = new Map<string, Made>();
   disk: Disk = new Map();
+  readonly #movesAside: boolean;
+
+  constructor({ movesAside }: { readonly movesAside: boolean }) {
+    this.#movesAside = movesAside;
+  }
 
   /** Made from bytes that something else stands for now. */
   stale({ inputs }: Pick<Made, "inputs">): boolean {
@@ -196,7 +201,8 @@ export class Rules {
         made.state !== "lost" &&
         made.state !== "damaged",
     );
-    if (!taken && this.disk.get(plain) !== null) return plain;
+    const free = this.#movesAside ? this.disk.get(plain) !== null : !this.disk.has(plain);
+    if (!taken && free) return plain;
     return `${plain}.${digest.slice(0, 16)}`;
   }
 
