@@ -14,13 +14,11 @@ my ($append, $both, $tell, $look) = (POSIX::O_WRONLY | POSIX::O_APPEND | POSIX::
 $^F = 3;
 POSIX::dup2(2, 3);
 open(my $jobs, '<&', 0) && open(my $answers, '>&', 1) or POSIX::_exit(1);
-POSIX::close($_) for 0, 1, 3;
+POSIX::close(0); POSIX::close(1); POSIX::close(3);
 POSIX::open('/dev/null', POSIX::O_RDONLY) eq '0 but true' or POSIX::_exit(1);
-my ($job, $end, $cwd, $log, $fifo, $pid, $supervisor, $reader, $byte, $status, $left, @words) = ('');
-for (;;) {
-  while (($end = index($job, "\\n")) < 0 || length($job) <= $end + substr($job, 0, $end)) {
-    sysread($jobs, $job, 65536, length $job) or POSIX::_exit(0);
-  }
+my ($job, $end, $cwd, $log, $fifo, $pid, $fd, $byte, $status, $left, $line, @words) = ('');
+while (sysread($jobs, $job, 65536, length $job)) {
+  next if ($end = index($job, "\\n")) < 0 || length($job) <= $end + substr($job, 0, $end);
   @words = split /\\0/, substr($job, $end + 1), -1;
   $job = '';
   pop @words;
@@ -30,22 +28,26 @@ for (;;) {
     %ENV = map { split /=/, $_, 2 } splice(@words, 0, $left - 3);
   }
   $ENV{ALAMODE_STEP} = shift @words;
-  put($log, $append, 1) or next;
+  defined($fd = POSIX::open($log, $append, 0644)) or failed($log), next;
+  if ($fd != 1) { POSIX::dup2($fd, 1); POSIX::close($fd) }
   POSIX::dup2(1, 2);
-  put($fifo, $both, 3) or next;
+  defined($fd = POSIX::open($fifo, $both)) or failed($fifo), next;
+  if ($fd != 3) { POSIX::dup2($fd, 3); POSIX::close($fd) }
   # ENXIO: nobody reads, the supervisor was killed. Whoever asked for the job starts another.
-  defined($supervisor = POSIX::open($guard, $tell)) or failed($guard), next;
-  unless (chdir $cwd) { failed($cwd); POSIX::close($supervisor); next }
-  unless (defined($pid = fork)) { failed('fork'); POSIX::close($supervisor); next }
-  unless ($pid) {
+  defined($fd = POSIX::open($guard, $tell)) or failed($guard), next;
+  chdir $cwd or failed($cwd), POSIX::close($fd), next;
+  unless ($pid = fork) {
+    defined $pid or failed('fork'), POSIX::close($fd), next;
+    # A session of its own; and before it becomes the command: there is no instant in which it runs unknown to the supervisor.
     POSIX::setsid();
-    # Before it becomes the command: there is no instant in which it runs unknown to the supervisor.
-    POSIX::write($supervisor, "+$$\\n", 1 + length "+$$") == 1 + length "+$$" or POSIX::_exit(125);
-    POSIX::close($supervisor);
-    { no warnings; exec { $words[0] } @words; }
+    POSIX::write($fd, $line = "+$$\\n", length $line) or POSIX::_exit(125);
+    POSIX::close($fd);
+    exec { $words[0] } @words;
     POSIX::_exit(127);
   }
-  POSIX::close($_) for $supervisor, 1, 3;
+  POSIX::close($fd);
+  POSIX::close(1);
+  POSIX::close(3);
   POSIX::dup2(0, 2);
   syswrite $answers, "$me started $pid\\n";
   waitpid($pid, 0);
@@ -54,25 +56,19 @@ for (;;) {
   $left = (kill(0, -$pid) || $! == POSIX::EPERM) ? 1 : 0;
   if (!$left) {
     $left = 1;
-    if (defined($reader = POSIX::open($fifo, $look))) {
-      $end = POSIX::read($reader, $byte, 1);
+    if (defined($fd = POSIX::open($fifo, $look))) {
+      $end = POSIX::read($fd, $byte, 1);
       $left = 0 if defined $end && $end == 0;
-      POSIX::close($reader);
+      POSIX::close($fd);
     }
   }
   syswrite $answers, "$me ended $status $left\\n";
 }
-# Opens a file as that descriptor.
-sub put {
-  my ($path, $flags, $as) = @_;
-  my $fd = POSIX::open($path, $flags, 0644);
-  unless (defined $fd) { failed($path); return 0 }
-  if ($fd != $as) { POSIX::dup2($fd, $as); POSIX::close($fd) }
-  return 1;
-}
+POSIX::_exit(0);
 sub failed {
-  my $answer = "$me failed " . ($! + 0) . " $_[0]\\n";
-  POSIX::close($_) for 1, 3;
-  syswrite $answers, $answer;
+  $line = "$me failed " . ($! + 0) . " $_[0]\\n";
+  POSIX::close(1);
+  POSIX::close(3);
+  syswrite $answers, $line;
 }
 `;
