@@ -253,11 +253,14 @@ class FolderStore implements Store {
     return inPlaceTarget(place) ?? place;
   }
 
-  check(location: Location, { tree, stamps }: Noted): Promise<Check> {
-    return this.#told("checking an output", location, (place) => {
+  async check(location: Location, { tree, stamps }: Noted): Promise<Check> {
+    const place = this.#place(location);
+    try {
       const target = inPlaceTarget(place);
-      return checkStamps(target ?? place, tree, stamps, new Turn(), { modes: target === undefined });
-    });
+      return await checkStamps(target ?? place, tree, stamps, new Turn(), { modes: target === undefined });
+    } catch (error) {
+      throw systemError(error, "checking an output", { location });
+    }
   }
 
   rehash(location: Location, signal?: AbortSignal): Promise<HashedTree | undefined> {

@@ -82,8 +82,14 @@ export class Stores {
   }
 
   /** The store that a success lies in. One that nobody knows may be a copy of the main one, which is looked at in its stead. */
-  async of({ store }: Pick<Placed, "store">): Promise<Store> {
-    return (await this.find(store)) ?? this.main;
+  of({ store }: Pick<Placed, "store">): Promise<Store> | Store {
+    return this.#byId.get(store) ?? this.find(store).then((found) => found ?? this.main);
+  }
+
+  /** `of`, and then: no promise stands between where the store is open, and steps ask for nearly nothing else. */
+  #in<T>(store: string, ask: (store: Store) => Promise<T>): Promise<T> {
+    const known = this.of({ store });
+    return known instanceof Promise ? known.then(ask) : ask(known);
   }
 
   /** Which of these exist, in input order; few round trips for each store. */
@@ -104,23 +110,23 @@ export class Stores {
   }
 
   /** As `Store.stage`. */
-  async stage({ store, location, treeDigest }: Placed, signal?: AbortSignal): Promise<StagedTree> {
-    return (await this.of({ store })).stage(location, treeDigest, signal);
+  stage({ store, location, treeDigest }: Placed, signal?: AbortSignal): Promise<StagedTree> {
+    return this.#in(store, (its) => its.stage(location, treeDigest, signal));
   }
 
   /** As `Store.here`. */
-  async here({ store, location, treeDigest }: Placed): Promise<string | undefined> {
-    return (await this.of({ store })).here(location, treeDigest);
+  here({ store, location, treeDigest }: Placed): Promise<string | undefined> {
+    return this.#in(store, (its) => its.here(location, treeDigest));
   }
 
   /** As `Store.check`. */
-  async check({ store, location }: Placed, noted: Noted): Promise<Check> {
-    return (await this.of({ store })).check(location, noted);
+  check({ store, location }: Placed, noted: Noted): Promise<Check> {
+    return this.#in(store, (its) => its.check(location, noted));
   }
 
   /** As `Store.rehash`. */
-  async rehash({ store, location }: Placed, signal?: AbortSignal): Promise<HashedTree | undefined> {
-    return (await this.of({ store })).rehash(location, signal);
+  rehash({ store, location }: Placed, signal?: AbortSignal): Promise<HashedTree | undefined> {
+    return this.#in(store, (its) => its.rehash(location, signal));
   }
 
   /** Under which the project has others. */

@@ -1,11 +1,11 @@
-// What a launcher runs: Perl that reads jobs and becomes them, see launchers.ts.
-// A job is its length in bytes, a line end, and fields that end in NUL: how many of them follow that say where it is to run (none:
-// where the one before did), namely cwd, log, slot and variables, each as name=value; then the value of ALAMODE_STEP, and the
-// words of the command. Answers, each a line that begins with the launcher's number: `started <group>`, then `ended <wait status>
-// <whether anything is left>`; or `failed <errno> <what>`. Everything that can fail is opened before the fork, so that it can be told of, and where the command
-// is to find it: a page that is touched after a fork is copied first, which takes 4 µs. The child touches 50 of them this way,
-// and 110 when it sets all this up itself. Nothing of the launcher's is open in a command: Perl closes what is above 3 ($^F) at
-// exec, and 3 is the slot's FIFO.
+// What a launcher runs: Perl that reads jobs and becomes them, see launchers.ts. A job is its length in bytes, a line end, and
+// fields that end in NUL: how many of them follow that say where it is to run (none: where the one before did), namely cwd, log,
+// slot and variables, each as name=value; then the value of ALAMODE_STEP, and the words of the command. Answers, each a line
+// that begins with the launcher's number: `started <group>`, then `ended <wait status> <whether anything is left>`; or `failed
+// <errno> <what>`. Everything that can fail is opened before the fork, so that it can be told of, and where the command is to
+// find it: a page that is touched after a fork is copied first, which takes 4 µs. The child touches 50 of them this way, and 110
+// when it sets all this up itself. Nothing of the launcher's is open in a command: Perl closes what is above 3 ($^F) at exec,
+// and 3 is the slot's FIFO.
 export const LAUNCHER_SCRIPT = `
 use strict; use POSIX ();
 umask 022;
