@@ -1,24 +1,22 @@
 // Content to sha256: files one by one, and whole trees without changing anything.
-import { createHash, hash as digestOf } from "node:crypto";
+import { hash as digestOf } from "node:crypto";
 import { closeSync, lstatSync, openSync, readFileSync, readSync } from "node:fs";
-import { open } from "node:fs/promises";
+import { resolve } from "node:path";
+import { HASH_THREADS, hashInThread } from "./hash-threads.ts";
 import { Needles } from "./needles.ts";
+import { type FileContent, readThrough } from "./read-through.ts";
 import { encodeTree, treeDigest } from "./tree.ts";
 import { Turn } from "./turn.ts";
 import type { HashedTree, Tree, TreeEntry } from "./types.ts";
 import { badOutput, type Listed, placeOf, specialKind, targetOf, walk } from "./walk.ts";
 
-const chunkBytes = 1024 * 1024;
+/** Read at once. */
+const SMALL_BYTES = 1024 * 1024;
+/** Larger ones are left to threads, of which each takes 20 ms to start. */
+const FEW_MIB = 8 * 1024 * 1024;
 const short = Buffer.allocUnsafeSlow(64 * 1024);
 const NO_NEEDLES = new Needles([]);
-
-/** What reading a file to its end gave. */
-export interface FileContent {
-  readonly sha256: string;
-  readonly size: number;
-  /** Which of the needles are in it, by their index; none where none were given. */
-  readonly found: ReadonlySet<number>;
-}
+const NOTHING: FileContent = { sha256: "", size: 0, found: new Set() };
 
 /** Hashes a small file (up to 1 MiB or so) at once: a few microseconds, where promises cost ten times as much. */
 function hashSmallFile(path: string, sizeBytes: number, needles: Needles): FileContent {
@@ -50,29 +48,18 @@ function shortContent(path: string, sizeBytes: number): Buffer | undefined {
   }
 }
 
-/** Hashes a file of any size in pieces of 1 MiB; other work goes on between them. Throws the signal's reason. */
-async function hashLargeFile(path: string, needles: Needles, signal?: AbortSignal): Promise<FileContent> {
-  const hash = createHash("sha256");
-  // What was read last stays in front of the next piece, so that a needle across the border is seen.
-  const kept = Math.max(0, needles.longest - 1);
-  const buffer = Buffer.allocUnsafe(kept + chunkBytes);
-  let before = 0;
-  let size = 0;
-  let found: ReadonlySet<number> = new Set();
-  await using file = await open(path, "r");
-  for (;;) {
-    signal?.throwIfAborted();
-    const { bytesRead } = await file.read(buffer, before, chunkBytes);
-    if (bytesRead === 0) return { sha256: hash.digest("hex"), size, found };
-    size += bytesRead;
-    hash.update(buffer.subarray(before, before + bytesRead));
-    if (found.size < needles.count) {
-      const end = before + bytesRead;
-      const more = needles.in(buffer.subarray(0, end));
-      if (more.size > 0) found = found.union(more);
-      before = Math.min(kept, end);
-      buffer.copy(buffer, 0, end - before, end);
+/** Hashes a file in pieces here; other work goes on between them. Throws the signal's reason. */
+async function hashHere(path: string, needles: Needles, signal?: AbortSignal): Promise<FileContent> {
+  const turn = new Turn(signal);
+  const reading = readThrough(path, needles);
+  try {
+    for (;;) {
+      const step = reading.next();
+      if (step.done) return step.value;
+      if (turn.over()) await turn.next();
     }
+  } finally {
+    reading.return(NOTHING); // closes the file where it was left
   }
 }
 
@@ -83,9 +70,9 @@ export function hashFile(
   needles: Needles = NO_NEEDLES,
   signal?: AbortSignal,
 ): FileContent | Promise<FileContent> {
-  return sizeBytes <= chunkBytes
-    ? hashSmallFile(path, sizeBytes, needles)
-    : hashLargeFile(path, needles, signal);
+  if (sizeBytes <= SMALL_BYTES) return hashSmallFile(path, sizeBytes, needles);
+  if (sizeBytes <= FEW_MIB) return hashHere(path, needles, signal);
+  return hashInThread({ path: resolve(path), needles: needles.all }, signal);
 }
 
 /** What a file is before its content is read. */
@@ -102,42 +89,66 @@ export interface HashEntriesOptions {
   readonly signal?: AbortSignal;
 }
 
-/** Reads what was listed below `top`, in its order. Throws `bad-output` for a file that changes meanwhile. */
+/**
+ * Reads what was listed below `top`, large files some at a time, and gives it in its order. Throws `bad-output` for a file that
+ * changes meanwhile.
+ */
 export async function hashEntries(
   top: string,
   listed: readonly Listed[],
   options: HashEntriesOptions,
 ): Promise<HashedTree & { needlesIn?: ReadonlyMap<number, string> }> {
   const { look, needles = NO_NEEDLES, turn, signal } = options;
+  const underWay = new Set<Promise<void>>();
+  let failed: AbortController | undefined;
   const tree = new Map<string, TreeEntry>();
   const needlesIn = new Map<number, string>();
   const note = (found: ReadonlySet<number>, path: string) => {
     for (const needle of found) if (!needlesIn.has(needle)) needlesIn.set(needle, path);
   };
-  for (const { path, kind } of listed) {
-    if (turn.over()) await turn.next();
-    note(needles.inText(path), path);
-    if (kind === "folder") tree.set(path, { kind });
-    else if (kind === "link") {
-      const target = targetOf(top, path);
-      note(needles.inText(target), path);
-      tree.set(path, { kind, target });
-    } else {
-      const place = placeOf(top, path);
-      const looked = look(place, path);
-      const { size, executable } = looked instanceof Promise ? await looked : looked;
-      // Once all are found there is nothing to look for.
-      const wanted = needlesIn.size < needles.count ? needles : NO_NEEDLES;
-      const reading = hashFile(place, size, wanted, signal);
-      const content = reading instanceof Promise ? await reading : reading;
-      if (content.size !== size) {
-        throw badOutput(path, `it changed from ${size} to ${content.size} bytes while it was read`, {
-          hint: "Wait in the task for everything that it started.",
-        });
-      }
-      note(content.found, path);
-      tree.set(path, { kind, size, sha256: content.sha256, executable });
+  const take = (path: string, { size, executable }: FileFacts, content: FileContent) => {
+    if (content.size !== size) {
+      throw badOutput(path, `it changed from ${size} to ${content.size} bytes while it was read`, {
+        hint: "Wait in the task for everything that it started.",
+      });
     }
+    note(content.found, path);
+    tree.set(path, { kind: "file", size, sha256: content.sha256, executable });
+  };
+  try {
+    for (const { path, kind } of listed) {
+      if (turn.over()) await turn.next();
+      note(needles.inText(path), path);
+      if (kind === "folder") tree.set(path, { kind });
+      else if (kind === "link") {
+        const target = targetOf(top, path);
+        note(needles.inText(target), path);
+        tree.set(path, { kind, target });
+      } else {
+        const place = placeOf(top, path);
+        const looked = look(place, path);
+        const facts = looked instanceof Promise ? await looked : looked;
+        // Once all are found there is nothing to look for.
+        const wanted = needlesIn.size < needles.count ? needles : NO_NEEDLES;
+        if (facts.size <= SMALL_BYTES) {
+          take(path, facts, hashSmallFile(place, facts.size, wanted));
+          continue;
+        }
+        tree.set(path, { kind, ...facts, sha256: "" }); // keeps its place
+        failed ??= new AbortController();
+        const end = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
+        const taking = Promise.resolve(hashFile(place, facts.size, wanted, end)).then((content) =>
+          take(path, facts, content),
+        );
+        underWay.add(taking);
+        taking.then(() => underWay.delete(taking)).catch(() => {}); // one that failed stays, and is met below
+        if (underWay.size >= HASH_THREADS) await Promise.race(underWay);
+      }
+    }
+    if (underWay.size > 0) await Promise.all(underWay);
+  } finally {
+    failed?.abort();
+    if (underWay.size > 0) await Promise.allSettled(underWay);
   }
   return { ...summed(tree), ...(needlesIn.size === 0 ? {} : { needlesIn }) };
 }

@@ -21,6 +21,11 @@ export class Needles {
     this.#shortest = Math.min(...lengths);
   }
 
+  /** The bytes of each. */
+  get all(): readonly Uint8Array[] {
+    return this.#all;
+  }
+
   get count(): number {
     return this.#all.length;
   }
