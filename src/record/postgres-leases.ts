@@ -193,7 +193,7 @@ function commitJson(request: CommitRequest) {
   };
 }
 
-export function inputsJson(inputs: CommitRequest["inputs"]): string[][] {
+function inputsJson(inputs: CommitRequest["inputs"]): string[][] {
   return Object.entries(inputs).map(([name, { output, treeDigest }]) => [name, output, treeDigest]);
 }
 

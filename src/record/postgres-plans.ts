@@ -2,6 +2,7 @@
 // over in a few statements for each ten thousand tasks.
 import { encode } from "../bencode/encode.ts";
 import { type OutputId, type Plan, type PlanTask, specOf } from "../plan/types.ts";
+import { batches } from "./batches.ts";
 import { planUnknown } from "./errors.ts";
 import {
   inputsOf,
@@ -85,7 +86,7 @@ export async function notePlan(
     const ids = await noteOutputs(session, Object.values(plan.tasks));
     const insert = "INSERT INTO plans (digest, meta) VALUES (?, ?) RETURNING id";
     const [row] = await session.rows<{ id: number }>(insert, digest, encode(plan.meta));
-    for (const tasks of batches(Object.entries(plan.tasks))) {
+    for (const tasks of batches(Object.entries(plan.tasks), BATCH)) {
       await session.rows(
         "INSERT INTO plan_tasks (plan_id, name, output_id) SELECT ?, t.* FROM unnest(?::text[], ?::bigint[]) AS t",
         row!.id,
@@ -106,7 +107,7 @@ async function noteOutputs(session: Session, tasks: readonly PlanTask[]): Promis
   }
   const ids = new Map<OutputId, number>();
   const known = new Set<OutputId>(); // with their specs
-  for (const outputs of batches([...all].sort())) {
+  for (const outputs of batches([...all].sort(), BATCH)) {
     const digests = outputs.map(bytesOf);
     await session.rows(
       `INSERT INTO outputs (output) SELECT asked FROM unnest(?::bytea[]) AS asked
@@ -124,7 +125,7 @@ async function noteOutputs(session: Session, tasks: readonly PlanTask[]): Promis
   }
   const fresh = new Map<OutputId, PlanTask>();
   for (const task of tasks) if (!known.has(task.output)) fresh.set(task.output, task);
-  for (const some of batches([...fresh.values()])) await noteSpecs(session, some, ids);
+  for (const some of batches([...fresh.values()], BATCH)) await noteSpecs(session, some, ids);
   return ids;
 }
 
@@ -154,8 +155,4 @@ async function noteSpecs(
     digests,
     inputs,
   );
-}
-
-function* batches<T>(all: readonly T[]): Generator<readonly T[]> {
-  for (let i = 0; i < all.length; i += BATCH) yield all.slice(i, i + BATCH);
 }

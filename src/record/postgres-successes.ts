@@ -1,9 +1,9 @@
 // Successes in a shared record: look-ups, histories, trees, aliases, and what was found out about them since.
 import type { Location } from "../store/types.ts";
+import { batches } from "./batches.ts";
 import { notThere } from "./errors.ts";
 import { isolationSuffices } from "./isolation.ts";
-import { JSONB, jsonOf, type PostgresConnection } from "./postgres-connection.ts";
-import { inputsJson } from "./postgres-leases.ts";
+import type { PostgresConnection } from "./postgres-connection.ts";
 import { bytesOf, SELECT_SUCCESS, type SuccessRow, successOf } from "./rows.ts";
 import type { AliasRequest, Millis, RecordDb, Success } from "./types.ts";
 
@@ -22,6 +22,9 @@ type SuccessCalls = Pick<
   | "settleThese"
   | "lastSuccess"
 >;
+
+/** How many outputs one transaction lets earlier successes stand for. */
+const MOST_ALIASES = 1000;
 
 /** Of these successes, their originals, and all that rest on those. An array, so that they are looked up however many there may be. */
 const RESTS_ON_THE_SAME = `id = ANY(ARRAY(
@@ -119,22 +122,32 @@ async function alias(
   madeAt: Millis,
   requests: readonly AliasRequest[],
 ): Promise<(Success | undefined)[]> {
-  if (requests.length === 0) return [];
-  const json = requests.map(({ output, original, isolation, inputs }) => ({
-    output,
-    original,
-    isolation,
-    inputs: inputsJson(inputs),
-  }));
-  const standing = await db.rows<{ id: number | null }>(
-    `SELECT id FROM alias_outputs(${JSONB}, ?) ORDER BY n`,
-    jsonOf(json),
-    madeAt,
-  );
-  const rows = await db.rows<SuccessRow>(
-    `${SELECT_SUCCESS} WHERE s.id = ANY(?::bigint[])`,
-    standing.flatMap(({ id }) => id ?? []),
-  );
+  const standing: (number | null)[] = [];
+  for (const some of batches(requests, MOST_ALIASES)) {
+    const inputs = some.flatMap(({ inputs }, n) =>
+      Object.entries(inputs).map(([name, { output, treeDigest }]) => ({
+        n: n + 1,
+        name,
+        output,
+        treeDigest,
+      })),
+    );
+    const rows = await db.rows<{ id: number | null }>(
+      "SELECT id FROM alias_outputs(?, ?, ?, ?, ?, ?, ?, ?) ORDER BY n",
+      some.map(({ output }) => bytesOf(output)),
+      some.map(({ original }) => original),
+      some.map(({ isolation }) => isolation),
+      inputs.map(({ n }) => n),
+      inputs.map(({ name }) => name),
+      inputs.map(({ output }) => bytesOf(output)),
+      inputs.map(({ treeDigest }) => bytesOf(treeDigest)),
+      madeAt,
+    );
+    standing.push(...rows.map(({ id }) => id));
+  }
+  const ids = standing.filter((id) => id !== null);
+  if (ids.length === 0) return standing.map(() => undefined);
+  const rows = await db.rows<SuccessRow>(`${SELECT_SUCCESS} WHERE s.id = ANY(?::bigint[])`, ids);
   const successes = new Map<number, Success>(rows.map((row) => [row.id, successOf(row)]));
-  return standing.map(({ id }) => (id === null ? undefined : successes.get(id)));
+  return standing.map((id) => (id === null ? undefined : successes.get(id)));
 }

@@ -1,4 +1,5 @@
 // Early cut-off in the embedded record: what was made once under a resolved key stands for whatever has the same key.
+import { batches } from "./batches.ts";
 import { isolationSuffices } from "./isolation.ts";
 import { inputRows, placeOf, takePlace, writeInputs } from "./sqlite-commit.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
@@ -6,14 +7,22 @@ import { noteOutput } from "./sqlite-plans.ts";
 import { candidatesOf, currentSuccess } from "./sqlite-successes.ts";
 import type { AliasRequest, Millis, RecordDb, Success } from "./types.ts";
 
+/** How many aliases one transaction writes. */
+const MOST_ALIASES = 1000;
+
 type AliasCalls = Pick<RecordDb, "candidates" | "alias">;
 
 export function aliasCalls(db: SqliteConnection, now: () => Millis): AliasCalls {
   return {
     candidates: (resolvedKeys, isolation) =>
       db.read(() => resolvedKeys.map((key) => candidatesOf(db, key, isolation))),
-    alias: async (requests) =>
-      requests.length === 0 ? [] : db.write(() => requests.map((request) => aliasOne(db, request, now()))),
+    async alias(requests) {
+      const answers: (Success | undefined)[] = [];
+      // Others write between them, and the run listens.
+      for (const some of batches(requests, MOST_ALIASES))
+        answers.push(...(await db.write(() => some.map((request) => aliasOne(db, request, now())))));
+      return answers;
+    },
   };
 }
 

@@ -331,7 +331,7 @@ export interface RecordDb extends AdoptionCalls, PastCalls {
   candidates(resolvedKeys: readonly string[], isolation: Isolation): Promise<Success[][]>;
   /**
    * Lets earlier successes stand for outputs, in order. Answers with what stands for each then: the alias, or a success
-   * that somebody made meanwhile; undefined where the original's bytes turned out to be gone.
+   * that somebody made meanwhile; undefined where the original's bytes turned out to be gone. Of many, each thousand is atomic by itself.
    */
   alias(requests: readonly AliasRequest[]): Promise<(Success | undefined)[]>;
   /** Ends the lease and the execution without success. Idempotent. */

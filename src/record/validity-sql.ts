@@ -4,7 +4,7 @@
 // more than once in either. Arguments are SQL expressions: placeholders or variables.
 
 /** Whether an input is not what stands for it, or that is stale: true of `i`, a row of success_inputs. */
-const OUTDATED = `NOT EXISTS (
+export const OUTDATED = `NOT EXISTS (
   SELECT 1 FROM standing c JOIN successes v ON v.id = c.success_id
   WHERE c.output_id = i.input_output_id AND v.tree_id = i.tree_id AND v.stale = 0)`;
 

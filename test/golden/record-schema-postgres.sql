@@ -147,7 +147,9 @@ CREATE UNIQUE INDEX trees_digest_key ON trees USING btree (digest)
 CREATE UNIQUE INDEX trees_pkey ON trees USING btree (id)
 CREATE INDEX verifications_by_success ON verifications USING btree (success_id)
 CREATE UNIQUE INDEX verifications_pkey ON verifications USING btree (id)
-alias_outputs(jsonb,bigint) TABLE(n bigint, id bigint)
+add_success(successes,text[],bigint[],bigint[],boolean) record
+alias_kinds(bigint[],text[],bigint[]) record
+alias_outputs(bytea[],bigint[],text[],bigint[],text[],bytea[],bytea[],bigint) TABLE(n bigint, id bigint)
 answer_claim(bytea,bytea,text,boolean,text,bigint,boolean) TABLE(kind text, id bigint)
 changes_standing(bigint) boolean
 claim(bytea,bytea,text,bigint,text,bigint,text,text,text,text,boolean,text,bigint,text,bigint) TABLE(kind text, id bigint, token text, started_at bigint, run text, n bigint, task text, host text, pid bigint, since bigint, slot text)
@@ -156,5 +158,6 @@ isolation_suffices(text,text) boolean
 lives(bigint) boolean
 lock_standing(boolean) void
 note_output(bytea) bigint
-take_place(bigint,bigint,text) bigint
-write_inputs(bigint,jsonb) void
+note_outputs(bytea[]) void
+output_ids(bytea[]) bigint[]
+tree_ids(bytea[]) bigint[]

@@ -3,6 +3,7 @@ import { type TestContext, test } from "node:test";
 import type { RecordDb, RunId } from "../../src/record/types.ts";
 import { adoptionContract } from "./contract-adoption.ts";
 import { aliasContract } from "./contract-alias.ts";
+import { aliasBatchContract } from "./contract-alias-batches.ts";
 import { leaseContract } from "./contract-leases.ts";
 import { modelContract } from "./contract-model.ts";
 import { pastContract } from "./contract-pasts.ts";
@@ -56,6 +57,7 @@ export function recordContract(name: string, opener: URL, { histories = 150 } = 
   successContract(inRecord);
   validityContract(inRecord);
   aliasContract(inRecord);
+  aliasBatchContract(inRecord, histories);
   adoptionContract(inRecord);
   verificationContract(inRecord);
   modelContract(inRecord, histories);
