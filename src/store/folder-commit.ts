@@ -16,18 +16,14 @@ import { dirname } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
 import { hashTree } from "./hash.ts";
-import { IN_PLACE, linkInPlace } from "./in-place.ts";
+import { linkInPlace } from "./in-place.ts";
+import { inPlaceLocation, plainLocation, suffixedLocation } from "./locations.ts";
 import { restampTop, stampsOf } from "./stamps.ts";
 import { Turn } from "./turn.ts";
 import type { CommitOptions, Location, SealedTree, Tree } from "./types.ts";
 
 /** How often what is damaged at a suffixed location is set aside, should it come back. */
 const MOST_ATTEMPTS = 3;
-
-/** `<2 hex>/<output>`, where an output's first tree goes. */
-export function locationOf(output: OutputId): Location {
-  return `${output.slice(0, 2)}/${output}` as Location;
-}
 
 /** As `Store.commit` says; `outputsDir` is absolute. System errors come through. */
 export async function commitToFolder(
@@ -36,9 +32,9 @@ export async function commitToFolder(
   sealed: SealedTree,
   { taken, mayMoveAside }: CommitOptions,
 ): Promise<{ location: Location; stamps: Uint8Array }> {
-  const plain = locationOf(output);
-  const suffixed = `${plain}.${sealed.digest.slice(0, 16)}` as Location;
-  if (sealed.inPlace) return leave(outputsDir, plain, sealed);
+  const plain = plainLocation(output);
+  const suffixed = suffixedLocation(output, sealed.digest);
+  if (sealed.inPlace) return leave(outputsDir, output, sealed);
   const place = `${outputsDir}/${plain}`;
   const suffixedPlace = `${outputsDir}/${suffixed}`;
   const moved = (location: Location) => {
@@ -74,12 +70,12 @@ export async function commitToFolder(
  * Leaves a tree in place: a location of its own leads to it. Where a place has moved, it leads to the new one, which holds the
  * same. Where nothing else lies at the output's usual location, that is made to lead there too, for people.
  */
-function leave(outputsDir: string, plain: Location, { path, stamps, ...sealed }: SealedTree) {
-  const location = `${plain}.${sealed.digest.slice(0, 16)}${IN_PLACE}` as Location;
+function leave(outputsDir: string, output: OutputId, { path, stamps, ...sealed }: SealedTree) {
+  const location = inPlaceLocation(output, sealed.digest);
   const place = `${outputsDir}/${location}`;
   mkdirSync(dirname(place), { recursive: true });
   if (!linkInPlace(path, place)) throw occupied(place, sealed);
-  const usual = `${outputsDir}/${plain}`;
+  const usual = `${outputsDir}/${plainLocation(output)}`;
   if (lstatSync(usual, { throwIfNoEntry: false }) === undefined) symlinkSync(`../${location}`, usual);
   return { location, stamps };
 }

@@ -24,10 +24,11 @@ import { makeFolder } from "../make-folder.ts";
 import type { OutputId } from "../plan/types.ts";
 import { closeModes, copyTree } from "./copy-tree.ts";
 import { syncFileSystem } from "./file-system-sync.ts";
-import { commitToFolder, locationOf, setAside } from "./folder-commit.ts";
+import { commitToFolder, setAside } from "./folder-commit.ts";
 import { ignoreInGit } from "./git-ignore.ts";
 import { hashTree } from "./hash.ts";
-import { hashInPlace, IN_PLACE, inPlaceTarget, sealInPlace } from "./in-place.ts";
+import { hashInPlace, inPlaceTarget, sealInPlace } from "./in-place.ts";
+import { IN_PLACE, plainLocation } from "./locations.ts";
 import { makeOfFiles } from "./making.ts";
 import { probeMoves } from "./probe.ts";
 import { ReceiptFile } from "./receipts.ts";
@@ -219,7 +220,7 @@ class FolderStore implements Store {
   }
 
   async view(output: OutputId, location: Location): Promise<void> {
-    const place = this.#place(locationOf(output));
+    const place = this.#place(plainLocation(output));
     try {
       mkdirSync(dirname(place), { recursive: true });
       symlinkSync(`../${this.#checked(location)}`, place);

@@ -3,14 +3,12 @@
 // no file of it counts as executable, and links are refused, for what they lead to could change unseen.
 import { lstatSync, readlinkSync, realpathSync, symlinkSync, unlinkSync } from "node:fs";
 import { hashEntries, summed } from "./hash.ts";
+import { IN_PLACE } from "./locations.ts";
 import { StampWriter } from "./stamps.ts";
 import { systemError } from "./system-error.ts";
 import { Turn } from "./turn.ts";
 import type { HashedTree, SealedTree, TreeEntry } from "./types.ts";
 import { badOutput, type Listed, placeOf, walk } from "./walk.ts";
-
-/** What the names of locations end in that lead to trees in place. */
-export const IN_PLACE = ".place";
 
 /** Where a location leads that is a tree in place; undefined for one whose tree the store holds, and where nothing is. */
 export function inPlaceTarget(place: string): string | undefined {

@@ -9,14 +9,6 @@ export const OWN = "alamode_store";
 
 const LOCATION = /^[0-9a-f]{2}\/([0-9a-f]{64})(?:\.([0-9a-f]{16})(\.place)?)?$/;
 
-export function plainLocation(output: OutputId): Location {
-  return `${output.slice(0, 2)}/${output}` as Location;
-}
-
-export function suffixedLocation(output: OutputId, digest: TreeDigest): Location {
-  return `${plainLocation(output)}.${digest.slice(0, 16)}` as Location;
-}
-
 export function isLocation(location: string): boolean {
   return LOCATION.test(location);
 }

@@ -1,24 +1,17 @@
 // The trees of a store in PostgreSQL: which there are, how they get to their locations, and what lies there. A row of the table `trees` is
 // written in the transaction that puts a tree at its location: what has none is rubbish.
+
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import { AlamodeError } from "../errors.ts";
 import { movedPlace } from "../plan/places.ts";
 import type { OutputId } from "../plan/types.ts";
 import { hashInPlace } from "./in-place.ts";
+import { plainLocation, suffixedLocation } from "./locations.ts";
 import { type Asked, dropFiles, getFile, hashFiles, putFile, putTree, treeFile } from "./postgres-blobs.ts";
 import type { PostgresServer, Session } from "./postgres-connection.ts";
 import { type ImportContext, importTables } from "./postgres-import.ts";
-import {
-  checkedLocation,
-  commentOf,
-  isLocation,
-  literal,
-  OWN,
-  plainLocation,
-  schemaOf,
-  suffixedLocation,
-} from "./postgres-names.ts";
+import { checkedLocation, commentOf, isLocation, literal, OWN, schemaOf } from "./postgres-names.ts";
 import { stampsOf } from "./postgres-refusals.ts";
 import { makingLost, type Scratch } from "./postgres-scratch.ts";
 import { decodeTree } from "./tree.ts";

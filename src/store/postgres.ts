@@ -10,12 +10,13 @@ import { makeFolder } from "../make-folder.ts";
 import type { OutputId } from "../plan/types.ts";
 import { type CacheOptions, TreeCache } from "./cache.ts";
 import { ignoreInGit } from "./git-ignore.ts";
-import { IN_PLACE, sealInPlace } from "./in-place.ts";
+import { sealInPlace } from "./in-place.ts";
+import { IN_PLACE, inPlaceLocation } from "./locations.ts";
 import { getFile, putFile, writeTree } from "./postgres-blobs.ts";
 import { PostgresServer, type Session } from "./postgres-connection.ts";
 import { SchemaDigests } from "./postgres-digests.ts";
 import { checkedAgainst, makeTables } from "./postgres-making.ts";
-import { checkedLocation, isLocation, OWN, schemaOf, suffixedLocation } from "./postgres-names.ts";
+import { checkedLocation, isLocation, OWN, schemaOf } from "./postgres-names.ts";
 import { type Opened, openOwn } from "./postgres-own.ts";
 import { publishView } from "./postgres-publish.ts";
 import { stampsOf } from "./postgres-refusals.ts";
@@ -153,7 +154,7 @@ class PostgresStore implements Store {
   ): Promise<{ location: Location; stamps: Uint8Array }> {
     try {
       if (sealed.inPlace) {
-        const location = `${suffixedLocation(output, sealed.digest)}${IN_PLACE}` as Location;
+        const location = inPlaceLocation(output, sealed.digest);
         await this.#trees.commitPlace(output, location, sealed);
         return { location, stamps: sealed.stamps };
       }

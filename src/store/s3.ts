@@ -13,7 +13,8 @@ import type { S3Patience } from "../plan/s3-client.ts";
 import type { OutputId } from "../plan/types.ts";
 import { type CacheOptions, TreeCache } from "./cache.ts";
 import { ignoreInGit } from "./git-ignore.ts";
-import { hashInPlace, IN_PLACE, sealInPlace } from "./in-place.ts";
+import { hashInPlace, sealInPlace } from "./in-place.ts";
+import { IN_PLACE, inPlaceLocation, suffixedLocation } from "./locations.ts";
 import { makeOfFiles } from "./making.ts";
 import { frameReceipt } from "./receipts.ts";
 import { S3Objects } from "./s3-objects.ts";
@@ -166,9 +167,9 @@ class S3Store implements Store {
     { leave }: CommitOptions,
     signal?: AbortSignal,
   ): Promise<{ location: Location; stamps: Uint8Array }> {
-    const suffixed = `${output.slice(0, 2)}/${output}.${sealed.digest.slice(0, 16)}` as Location;
+    const suffixed = suffixedLocation(output, sealed.digest);
     if (sealed.inPlace) {
-      const location = `${suffixed}${IN_PLACE}` as Location;
+      const location = inPlaceLocation(output, sealed.digest);
       await this.#objects.put(fileKey(location, ""), Buffer.from(sealed.path));
       await this.#objects.put(treeKey(location), sealed.encoded);
       return { location, stamps: sealed.stamps };
