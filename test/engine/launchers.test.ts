@@ -142,6 +142,17 @@ test("what one command of a slot was told, the next is not", { skip }, async (t)
   }
 });
 
+test("many slots have launchers of their own, made as they are needed", { skip }, async (t) => {
+  const executor = openLocalExecutor("run");
+  const slots = await executor.openSlots(join(scratch(t), "slots"), 40);
+  try {
+    const all = await Promise.all(slots.map((slot) => seen(executor, slot, sh("echo $PPID"))));
+    assert.equal(new Set(all.map(({ log }) => log)).size, 40);
+  } finally {
+    await executor.close();
+  }
+});
+
 test("a launcher that is killed is told as that, and another takes its place", { skip }, async (t) => {
   const executor = openLocalExecutor("run");
   const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);

@@ -20,6 +20,9 @@ const BECOME = ["/bin/sh", "-c", 'exec "$@"', "sh"];
 const MOST_WORD_BYTES = 120_000;
 const MOST_BYTES = 500_000;
 
+/** Pipes that are made before they are needed, by one call of `mkfifo`. Each takes two descriptors till its launcher has started. */
+const PIPES_AT_ONCE = 32;
+
 const SIGNALS = new Map(Object.entries(os.signals).map(([name, number]) => [number, name]));
 
 /** A command that a launcher has started. */
@@ -53,7 +56,7 @@ export class Launchers {
     if (!isExecutable(this.#perl)) return [];
     const jobs = new Map(slots.map((slot, n) => [slot, join(folder, `jobs-${n}`)]));
     this.#fifos = { answers: join(folder, "answers"), jobs };
-    return [this.#fifos.answers, ...jobs.values()];
+    return [this.#fifos.answers, ...[...jobs.values()].slice(0, PIPES_AT_ONCE)];
   }
 
   /** Opens them. Their names go: no task can write to them. */
@@ -62,7 +65,8 @@ export class Launchers {
     this.#answers = new Answers(openPipe(this.#fifos.answers, constants.O_WRONLY), (line) =>
       this.#read(line),
     );
-    for (const [slot, fifo] of this.#fifos.jobs) this.#pipes.set(slot, openPipe(fifo));
+    for (const [slot, fifo] of [...this.#fifos.jobs].slice(0, PIPES_AT_ONCE))
+      this.#pipes.set(slot, openPipe(fifo));
   }
 
   /**
@@ -95,7 +99,7 @@ export class Launchers {
     const there = this.#bySlot.get(slot);
     if (there !== undefined && !there.gone) return there;
     const number = String(++this.#started);
-    // That of one that was killed may hold a job that it never read.
+    // Another one than that of a launcher that was killed, which may hold a job that it never read.
     const pipe = this.#pipes.get(slot) ?? this.#newPipe(slot);
     this.#pipes.delete(slot);
     const launcher = new Launcher(
