@@ -37,6 +37,10 @@ export interface Runnable {
   readonly tools: readonly ToolVersion[];
 }
 
+/** One for all tasks that say nothing: of a hundred thousand that run, each would keep its own. */
+const NO_TEXTS: Readonly<Record<string, string>> = Object.freeze({});
+const NOTHING: readonly string[] = Object.freeze([]);
+
 /** Reads a task's spec. Throws `bad-task` with every problem of it. */
 export function runnableOf(name: string, task: PlanTask): Runnable {
   const problems: string[] = [];
@@ -108,7 +112,7 @@ export function runnableOf(name: string, task: PlanTask): Runnable {
     image: image as string | undefined,
     module,
     sql,
-    reads: module !== undefined ? moduleReads(module) : sql !== undefined ? sqlReads() : [],
+    reads: module !== undefined ? moduleReads(module) : sql !== undefined ? sqlReads() : NOTHING,
     network: network === 1 || sql !== undefined, // for the way to the server; the statements have no other
     expand: expand === 1,
     tools,
@@ -179,11 +183,15 @@ function isTexts(value: Bnormal): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
-function textMap(value: Bnormal | undefined, key: string, problem: (key: string, what: string) => void) {
-  if (value === undefined) return {};
+function textMap(
+  value: Bnormal | undefined,
+  key: string,
+  problem: (key: string, what: string) => void,
+): Readonly<Record<string, string>> {
+  if (value === undefined) return NO_TEXTS;
   if (!isMap(value)) {
     problem(key, "must be a map of texts");
-    return {};
+    return NO_TEXTS;
   }
   const texts: Record<string, string> = Object.create(null);
   for (const [name, text] of Object.entries(value)) {

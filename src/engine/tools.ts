@@ -60,16 +60,18 @@ export function toolFailure(
   };
 }
 
+const NONE: readonly ToolVersion[] = Object.freeze([]);
+
 /** Reads `spec.tools`: a list of what `tool` gives, or one. Tells of what is not. */
 export function toolsOf(
   value: Bnormal | undefined,
   problem: (key: string, what: string) => void,
-): ToolVersion[] {
-  if (value === undefined) return [];
+): readonly ToolVersion[] {
+  if (value === undefined) return NONE;
   const all = Array.isArray(value) ? value : [value];
   if (all.every(isTool)) return all;
   problem("tools", "must be a list of programs and what they say: write it with tool()");
-  return [];
+  return NONE;
 }
 
 function isTool(value: Bnormal): value is Bnormal & ToolVersion {
