@@ -92,7 +92,11 @@ DECLARE
   _execution_id bigint;
 BEGIN
   SELECT r.id, r.host INTO _run_id, _host FROM runs r WHERE r.run = _run;
-  IF _run_id IS NULL THEN RETURN QUERY SELECT 'no run', NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL; RETURN; END IF;
+  IF _run_id IS NULL THEN
+    RETURN QUERY SELECT 'no run', NULL::bigint, NULL::text, NULL::bigint, NULL::text, NULL::bigint, NULL::text, NULL::text,
+      NULL::bigint, NULL::bigint, NULL::text;
+    RETURN;
+  END IF;
   LOOP
     -- Whoever asks again has the lease already.
     SELECT l.token, e.started_at, l.after_id, l.after_slot INTO _lease FROM leases l JOIN executions e ON e.id = l.execution_id
