@@ -16,13 +16,15 @@ export function normalForm(value: Bvalue): Bnormal {
   if (value instanceof Uint8Array)
     return isUtf8(value) ? Buffer.from(value).toString("utf8") : new Uint8Array(value);
   if (isList(value)) return value.map(normalForm);
-  const map = emptyMap<Bnormal>();
   if (value instanceof Map) {
+    // Each has keys of its own, as inputs do: a shape for each of them takes longer than a hash table.
+    const map: Record<string, Bnormal> = Object.create(null);
     for (const key of sortUtf8([...value.keys()])) map[key] = normalForm(value.get(key));
-  } else {
-    const entries = value as { readonly [key: string]: Bvalue };
-    for (const key of sortUtf8(Object.keys(entries))) map[key] = normalForm(entries[key]!);
+    return map;
   }
+  const map = emptyMap<Bnormal>();
+  const entries = value as { readonly [key: string]: Bvalue };
+  for (const key of sortUtf8(Object.keys(entries))) map[key] = normalForm(entries[key]!);
   return map;
 }
 
