@@ -214,7 +214,10 @@ class Launcher {
     try {
       done = writeSync(this.#writer, bytes);
     } catch (error) {
-      if (errnoOf(error) !== "EAGAIN") return; // it was killed: its exit tells
+      if (errnoOf(error) !== "EAGAIN") {
+        this.#child.kill("SIGKILL"); // it was killed, or cannot be told: its exit tells
+        return;
+      }
     }
     if (done < bytes.length) setTimeout(() => this.#tell(bytes.subarray(done)), 1);
   }
