@@ -21,9 +21,10 @@ END $$`;
 
 /** After a restart of the server nobody could be heard for a while: whoever lived then has a whole lease to come back. */
 const LIVES = `
-CREATE OR REPLACE FUNCTION lives(_run_id bigint) RETURNS boolean LANGUAGE sql VOLATILE AS $$
-  SELECT coalesce((SELECT greatest(until, pg_postmaster_start_time() + lease) > clock_timestamp() FROM live WHERE run_id = _run_id), false)
-$$`;
+CREATE OR REPLACE FUNCTION lives(_run_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN coalesce((SELECT greatest(until, pg_postmaster_start_time() + lease) > clock_timestamp() FROM live WHERE run_id = _run_id), false);
+END $$`;
 
 const NOTE_OUTPUT = `
 CREATE OR REPLACE FUNCTION note_output(_output bytea) RETURNS bigint LANGUAGE plpgsql AS $$

@@ -56,7 +56,9 @@ CREATE UNIQUE INDEX leases_by_key ON leases (resolved_key);
 -- What an embedded record, where writers go one at a time and a page costs more than a look, has no index for.
 ALTER TABLE leases ADD UNIQUE (execution_id), ADD UNIQUE (token);
 ALTER TABLE standing ADD UNIQUE (success_id);
-CREATE UNIQUE INDEX successes_by_execution ON successes (execution_id) WHERE alias_of IS NULL;
+-- Said otherwise than in successes_by_key: of two indexes with one condition the wrong one may be read from end to end, by a plan
+-- that was made while the table was empty.
+CREATE UNIQUE INDEX successes_by_execution ON successes (execution_id) WHERE coalesce(alias_of, 0) = 0;
 DROP INDEX successes_unsettled;
 CREATE INDEX successes_unsettled ON successes (host, boot, id) WHERE settled = 0;
 `,

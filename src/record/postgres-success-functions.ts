@@ -8,30 +8,34 @@ const LOOK_UP = "SET enable_seqscan = off SET enable_hashjoin = off SET enable_m
 
 /** Notes outputs that are not known, in an order that all have, so that nobody waits for one who waits for him. */
 const NOTE_OUTPUTS = `
-CREATE OR REPLACE FUNCTION note_outputs(_outputs bytea[]) RETURNS void LANGUAGE sql AS $$
+CREATE OR REPLACE FUNCTION note_outputs(_outputs bytea[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
   INSERT INTO outputs (output) SELECT DISTINCT asked FROM unnest(_outputs) AS asked
-    WHERE NOT EXISTS (SELECT 1 FROM outputs WHERE output = asked) ORDER BY asked ON CONFLICT DO NOTHING
-$$`;
+    WHERE NOT EXISTS (SELECT 1 FROM outputs WHERE output = asked) ORDER BY asked ON CONFLICT DO NOTHING;
+END $$`;
 
 /** Their ids, in order. */
 const OUTPUT_IDS = `
-CREATE OR REPLACE FUNCTION output_ids(_outputs bytea[]) RETURNS bigint[] LANGUAGE sql STABLE AS $$
-  SELECT ARRAY(SELECT (SELECT o.id FROM outputs o WHERE o.output = a.output)
-    FROM unnest(_outputs) WITH ORDINALITY AS a (output, n) ORDER BY a.n)
-$$`;
+CREATE OR REPLACE FUNCTION output_ids(_outputs bytea[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN ARRAY(SELECT (SELECT o.id FROM outputs o WHERE o.output = a.output)
+    FROM unnest(_outputs) WITH ORDINALITY AS a (output, n) ORDER BY a.n);
+END $$`;
 
 const TREE_IDS = `
-CREATE OR REPLACE FUNCTION tree_ids(_digests bytea[]) RETURNS bigint[] LANGUAGE sql STABLE AS $$
-  SELECT ARRAY(SELECT (SELECT t.id FROM trees t WHERE t.digest = a.digest)
-    FROM unnest(_digests) WITH ORDINALITY AS a (digest, n) ORDER BY a.n)
-$$`;
+CREATE OR REPLACE FUNCTION tree_ids(_digests bytea[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN ARRAY(SELECT (SELECT t.id FROM trees t WHERE t.digest = a.digest)
+    FROM unnest(_digests) WITH ORDINALITY AS a (digest, n) ORDER BY a.n);
+END $$`;
 
 /** Whether something stands for the output already, or was made from it: then a success of it may change what others are worth. */
 const CHANGES_STANDING = `
-CREATE OR REPLACE FUNCTION changes_standing(_output_id bigint) RETURNS boolean LANGUAGE sql VOLATILE AS $$
-  SELECT EXISTS (SELECT 1 FROM standing WHERE output_id = _output_id)
-    OR EXISTS (SELECT 1 FROM success_inputs WHERE input_output_id = _output_id)
-$$`;
+CREATE OR REPLACE FUNCTION changes_standing(_output_id bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+  RETURN EXISTS (SELECT 1 FROM standing WHERE output_id = _output_id)
+    OR EXISTS (SELECT 1 FROM success_inputs WHERE input_output_id = _output_id);
+END $$`;
 
 /**
  * Writes a success, of which all is given but its id, whether it is current and whether it is stale; and lets it stand if it is to.
@@ -124,7 +128,7 @@ BEGIN
     -- Its row is locked, so that the same request on a connection that was given up has ended when we go on.
     SELECT l.output_id, l.awaited INTO _new.output_id, _awaited FROM leases l JOIN outputs o ON o.id = l.output_id
       WHERE l.token = _r ->> 'token' AND l.execution_id = _new.execution_id AND o.output = decode(_r ->> 'output', 'hex') FOR UPDATE OF l;
-    SELECT s.id INTO _new.id FROM successes s WHERE s.execution_id = _new.execution_id AND s.alias_of IS NULL;
+    SELECT s.id INTO _new.id FROM successes s WHERE s.execution_id = _new.execution_id AND coalesce(s.alias_of, 0) = 0;
     IF _new.id IS NULL AND _new.output_id IS NULL THEN
       RETURN QUERY SELECT _n, true, NULL::bigint, NULL::text, NULL::bigint, NULL::bigint, NULL::bigint, NULL::bytea;
       CONTINUE;
