@@ -6,8 +6,6 @@ import type { StepRow } from "./steps.ts";
 
 export interface Measured {
   readonly steps: { readonly rows: readonly StepRow[] };
-  /** The same at another time, with less else at work on the machine. */
-  readonly stepsQuieter: { readonly rows: readonly Pick<StepRow, "what" | "processes" | "stepsPerSecond">[] };
   readonly queries: { readonly rows: readonly QueryRow[] };
 }
 
@@ -29,24 +27,22 @@ const MARGIN = { left: 56, right: 20, top: 34, bottom: 118 };
 const COLOURS = ["#3366cc", "#cc5533", "#338855", "#886699", "#887733", "#333333"];
 
 /** The whole picture as text. */
-export function plotOf({ steps, stepsQuieter, queries }: Measured): string {
+export function plotOf({ steps, queries }: Measured): string {
   const kinds = { record: "record only, 8 at once each", engine: "whole runs of tiny tasks" };
   const panels: Panel[] = [
     {
       title: "steps per second, by processes",
       x: [1, 4, 16],
       y: [10, 100, 1000],
-      series: [stepsQuieter, steps].flatMap(({ rows }, n) =>
-        Object.entries(kinds).map(([kind, name]) => ({
-          name: n === 0 ? name : `${name}, machine busier`,
-          points: rows.flatMap((row) => (row.what === kind ? [[row.processes, row.stepsPerSecond]] : [])),
-        })),
-      ),
+      series: Object.entries(kinds).map(([kind, name]) => ({
+        name,
+        points: steps.rows.flatMap((row) => (row.what === kind ? [[row.processes, row.stepsPerSecond]] : [])),
+      })),
     },
     {
       title: "round trips, by tasks of the plan",
       x: [1000, 10_000, 100_000],
-      y: [10, 100, 1000, 10_000, 100_000],
+      y: [10, 100, 1000],
       series: [...Map.groupBy(queries.rows, ({ what }) => what)].map(([name, rows]) => ({
         name,
         points: rows.map(({ tasks, roundTrips }) => [tasks, roundTrips]),
