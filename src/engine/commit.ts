@@ -2,7 +2,7 @@
 // transaction. Killed between any two of these, the next run finds rubbish that no success names, and makes it again.
 import { type OutputId, specOf } from "../plan/types.ts";
 import { isolationOver } from "../record/isolation.ts";
-import type { Resources, Success } from "../record/types.ts";
+import type { CommitRequest, Resources, Success } from "../record/types.ts";
 import type { Making, SealedTree, Store, TreeDigest } from "../store/types.ts";
 import { needlesFor, refuseSecrets } from "./secrets/in-output.ts";
 import type { StepSecrets } from "./secrets/secrets.ts";
@@ -80,7 +80,7 @@ export async function commitStep(
   const taken = await record.locations(output, store.id);
   const mayMoveAside = await context.ownsStore(store);
   const { location, stamps } = await store.commit(output, sealed, { taken, mayMoveAside }, context.kill);
-  const committed = await record.commit({
+  const commit: CommitRequest = {
     token,
     execution,
     output,
@@ -99,7 +99,8 @@ export async function commitStep(
     ...(log === undefined ? {} : { log }),
     host: host.host,
     boot: host.boot,
-  });
+  };
+  const committed = await record.commit(commit, request.pressing());
   context.checks.know(committed.success, sealed.tree, stamps);
   if (committed.differsFrom !== undefined) {
     const stale = committed.madeStale;

@@ -112,7 +112,7 @@ class Level {
     return states;
   }
 
-  async #take({ node, attempt, grant, waitedFor, over, success }: Take): Promise<StepOutcome> {
+  async #take({ node, attempt, grant, waitedFor, over, pressing, success }: Take): Promise<StepOutcome> {
     const { work, force, prefix, source, shutIn } = this.#request;
     const { context, nextExecution, committed, machine } = this.#shared;
     const { task, runnable, options, passed, place } = work.of(node);
@@ -143,6 +143,7 @@ class Level {
       demanded: source.demands.of(planTask.output),
       force: forced,
       over,
+      pressing,
       ...(expansion ? { expansion } : {}),
       ...(waitedFor === undefined ? {} : { waitedFor }),
     };

@@ -27,6 +27,8 @@ export interface Take {
   readonly waitedFor?: ExecutionId;
   /** To be told when its command runs no more: another may run while this one's output is committed. */
   over(): void;
+  /** Whether another is to start as soon as one runs no more. */
+  pressing(): boolean;
   /** Success of each node above it. */
   success(node: number): Success;
 }
@@ -334,6 +336,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
         queue.over(grant);
         arrive(() => {});
       },
+      pressing: () => queue.pressing,
       ...(entry.waitedFor === undefined ? {} : { waitedFor: entry.waitedFor }),
       success: (input) => successes.get(input)!,
     });

@@ -4,7 +4,7 @@ import { Machine, type MachineOptions } from "./machine.ts";
 import { type Grant, StartQueue, type Waiting } from "./start-queue.ts";
 
 /** What a run's loop needs of a queue. */
-export type RunQueue = Pick<StartQueue, "offer" | "withdraw" | "over" | "giveBack" | "startAll">;
+export type RunQueue = Pick<StartQueue, "offer" | "withdraw" | "over" | "giveBack" | "startAll" | "pressing">;
 
 /** A step keeps its slot while its output is hashed and committed, when its command has ended and another may run. So many may do so. */
 const MOST_BESIDES = 4;
@@ -56,6 +56,9 @@ export class SharedQueue {
         granted.delete(grant);
       },
       startAll: () => queue.startAll(),
+      get pressing() {
+        return queue.pressing;
+      },
     };
   }
 }

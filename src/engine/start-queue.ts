@@ -110,6 +110,11 @@ export class StartQueue {
     this.#slots.push(grant.slot);
   }
 
+  /** Whether some task is to start as soon as another runs no more: there is a slot for it. */
+  get pressing(): boolean {
+    return this.#waiting.size > 0 && this.#slots.length > 0;
+  }
+
   /** Starts all that can be started now. */
   startAll(): void {
     const blocked = new Set<Kind>();

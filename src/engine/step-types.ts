@@ -76,6 +76,8 @@ export interface StepRequest {
   readonly force: boolean;
   /** Called when nothing of its command runs any more, and what is left to do is ours. */
   over(): void;
+  /** Whether another task is to start as soon as some command has ended. */
+  pressing(): boolean;
   readonly waitedFor?: ExecutionId;
 }
 

@@ -1,6 +1,7 @@
 // One task from claim to commit. Every way out of it leaves the record telling the truth: a success whose bytes are at
 // its location, or a failure, or (if we are killed) a lease whose holder is dead.
 import { join } from "node:path";
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { AlamodeError } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
 import type { Failure, Holder, Resources, Success } from "../record/types.ts";
@@ -153,6 +154,11 @@ class Step {
           return await this.#fail(failure);
         }
         this.#request.over();
+        // The next command first: what claims it takes the first turn, and it runs while this output is hashed.
+        if (this.#request.pressing()) {
+          await nextTurn();
+          await nextTurn();
+        }
       } else {
         this.#context.started(this.#request, this.#log.path);
         sealed = await makeSource(this.#context, this.#request, { store, top: staged.top });

@@ -1,6 +1,10 @@
 // Calls that come while an earlier one is under way go together in the next: one round trip, and one sync of the
-// database's log, for all of them. A call that finds nothing under way goes at once, or when what it waits for has passed.
+// database's log, for all of them. A call that finds nothing under way goes at once, or when what it waits for has passed; one
+// that can wait goes with the next that cannot.
 import { AlamodeError } from "../errors.ts";
+
+/** How long a call that can wait does so at most, in ms. */
+const LATEST_MS = 4;
 
 interface Asked<Request, Answer> {
   readonly request: Request;
@@ -14,6 +18,9 @@ export class Gathered<Request, Answer> {
   readonly #turn: (() => Promise<void>) | undefined;
   #waiting: Asked<Request, Answer>[] = [];
   #busy = false;
+  /** Whether one of those that wait cannot. */
+  #pressed = false;
+  #timer: NodeJS.Timeout | undefined;
 
   /**
    * `call` answers in the order of its requests, of which it gets `most` at once. When it throws, each is asked by itself.
@@ -29,21 +36,36 @@ export class Gathered<Request, Answer> {
     this.#turn = turn;
   }
 
-  ask(request: Request): Promise<Answer> {
+  /** `mayWait`: a few milliseconds, for another to go with. All go in the order in which they were asked. */
+  ask(request: Request, mayWait = false): Promise<Answer> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ request, resolve, reject });
-      if (!this.#busy) void this.#go();
+      if (mayWait) this.#goLater();
+      else this.#goNow();
     });
   }
 
+  #goLater(): void {
+    if (!this.#busy && this.#waiting.length > 0) this.#timer ??= setTimeout(() => this.#goNow(), LATEST_MS);
+  }
+
+  #goNow(): void {
+    this.#pressed = true;
+    if (!this.#busy) void this.#go();
+  }
+
   async #go(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
     this.#busy = true;
-    while (this.#waiting.length > 0) {
+    while (this.#pressed) {
       if (this.#turn !== undefined) await this.#turn();
       const together = this.#waiting.splice(0, this.#most);
+      this.#pressed = this.#waiting.length > 0;
       await this.#askAll(together);
     }
     this.#busy = false;
+    this.#goLater();
   }
 
   async #askAll(together: readonly Asked<Request, Answer>[]): Promise<void> {

@@ -22,8 +22,8 @@ export function leaseCalls(db: PostgresConnection, now: () => Millis): LeaseCall
   );
   return {
     claim: (request) => claim(db, now(), request),
-    async commit(request) {
-      const committed = await commits.ask(request);
+    async commit(request, mayWait) {
+      const committed = await commits.ask(request, mayWait);
       if (committed === undefined) throw leaseLost(request);
       return committed;
     },

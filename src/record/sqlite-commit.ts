@@ -14,7 +14,7 @@ import type { CommitRequest, Committed, Isolation, RecordDb, SuccessState } from
 type CommitCalls = Pick<RecordDb, "commit">;
 
 export function commitCalls(db: SqliteConnection): CommitCalls {
-  return { commit: (request) => db.write(() => commit(db, request)) };
+  return { commit: (request, mayWait) => db.write(() => commit(db, request), mayWait) };
 }
 
 const LEASE = `

@@ -94,10 +94,10 @@ export class SqliteConnection {
   /**
    * Runs `body` as the only writer: all of it happens, or nothing. It runs at the end of this turn of the event loop, after those
    * that were asked for before, in one transaction with them; if one of them throws, each in one of its own. So `body` may run
-   * again, as it may after a lock was waited for.
+   * again, as it may after a lock was waited for. `mayWait`: for the next write, some milliseconds.
    */
-  write<T>(body: () => T): Promise<T> {
-    return this.#writes.ask(body) as Promise<T>;
+  write<T>(body: () => T, mayWait = false): Promise<T> {
+    return this.#writes.ask(body, mayWait) as Promise<T>;
   }
 
   get<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {

@@ -322,8 +322,11 @@ export interface RecordDb extends AdoptionCalls, PastCalls {
 
   /** One statement's worth of: may its inputs be read, is it done, is it held, else take it and note the execution. */
   claim(request: ClaimRequest): Promise<Claim>;
-  /** Writes the success and ends the lease and the execution. Throws `lease-lost` unless the token still holds it. Idempotent by execution. */
-  commit(request: CommitRequest): Promise<Committed>;
+  /**
+   * Writes the success and ends the lease and the execution. Throws `lease-lost` unless the token still holds it. Idempotent by
+   * execution. `mayWait`: some milliseconds, for another call to share a transaction with.
+   */
+  commit(request: CommitRequest, mayWait?: boolean): Promise<Committed>;
   /**
    * For each resolved key the successes of executions that had it, earliest first: originals, whose bytes are there as far as
    * is known, and whose isolation suffices. One round trip for many.

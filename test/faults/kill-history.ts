@@ -6,6 +6,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
 import { after, type TestContext } from "node:test";
+import { slotsFor } from "../../src/engine/shared-queue.ts";
 import { cliMain, cliNode } from "../cli-runner.ts";
 import {
   contentOf,
@@ -171,7 +172,7 @@ class Killing {
           node === nodes[0] ? "first node" : "other node",
           uid === undefined ? "as we are" : "as nobody",
         );
-        inFlight += jobs;
+        inFlight += slotsFor(jobs);
         const state = this.#kept.recorded(here);
         for (const { output } of eventsOf(result.stdout, "task.ran"))
           assert.ok(state.successes.has(String(output)), `${output} was told as done and is not recorded`);
