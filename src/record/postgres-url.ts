@@ -53,7 +53,8 @@ export function postgresPlace(text: string): PostgresPlace {
     if (near !== undefined) throw badUrl(shown, `"${name}" is no parameter of it. Near: ${near}`);
   }
   // Functions keep the plans of their first calls, when tables may have been empty: those have to go by the indexes too.
-  const always = { search_path: schema, enable_seqscan: "off", jit: "off" };
+  // And a success that was answered for must outlive the server's crash, however that is set up for others.
+  const always = { search_path: schema, enable_seqscan: "off", jit: "off", synchronous_commit: "on" };
   return {
     config: connectionConfig(url, always),
     shown,

@@ -8,6 +8,7 @@ import pg from "pg";
 import type { AlamodeError } from "../../src/errors.ts";
 import { shownUrl } from "../../src/postgres-server.ts";
 import { openPostgresRecord } from "../../src/record/postgres.ts";
+import { postgresPlace } from "../../src/record/postgres-url.ts";
 import { SCHEMA_VERSION } from "../../src/record/schema.ts";
 import type { RecordDb } from "../../src/record/types.ts";
 import { type Postgres, startPostgres, whyNoPostgres } from "../postgres.ts";
@@ -394,3 +395,19 @@ async function until(call: () => Promise<unknown>): Promise<void> {
     }
   }
 }
+
+test("what was committed has reached the server's disk, however the user is set up", { skip }, async (t) => {
+  const { config } = postgresPlace(urlOf(scratch(t)));
+  const admin = new pg.Client(config);
+  await admin.connect();
+  try {
+    await admin.query("ALTER ROLE CURRENT_USER SET synchronous_commit = off");
+    const ours = new pg.Client(config);
+    await ours.connect();
+    assert.deepEqual((await ours.query("SHOW synchronous_commit")).rows, [{ synchronous_commit: "on" }]);
+    await ours.end();
+  } finally {
+    await admin.query("ALTER ROLE CURRENT_USER RESET synchronous_commit");
+    await admin.end();
+  }
+});
