@@ -4,6 +4,7 @@ import { encode } from "../bencode/encode.ts";
 import type { OutputId } from "../plan/types.ts";
 import type { TreeDigest } from "../store/types.ts";
 import { leaseLost, ofNoRun } from "./errors.ts";
+import { failureValues, SET_FAILURE } from "./failure-values.ts";
 import { Gathered } from "./gathered.ts";
 import { JSONB, jsonOf, type PostgresConnection } from "./postgres-connection.ts";
 import { executionById } from "./postgres-executions.ts";
@@ -36,25 +37,13 @@ export function leaseCalls(db: PostgresConnection, now: () => Millis): LeaseCall
            WHERE l.token = ? AND e.id = l.execution_id AND r.id = e.run_id AND r.run = ? AND e.n = ?
            RETURNING e.id, l.awaited
          ), told AS (
-           UPDATE executions e SET outcome = 'failure', ended_at = ?, failure_kind = ?, failure_message = ?, failure_hint = ?,
-             exit_code = ?, signal = ?, inputs = ?, max_rss_bytes = ?, user_ms = ?, system_ms = ?, log = ?, scratch = ?
+           UPDATE executions e SET outcome = 'failure', ${SET_FAILURE}
            FROM held WHERE e.id = held.id
          ) SELECT pg_notify('alamode_ended', ?) FROM held WHERE awaited`,
         token,
         run,
         n,
-        end.endedAt,
-        failure.kind,
-        failure.message,
-        failure.hint ?? null,
-        failure.exitCode ?? null,
-        failure.signal ?? null,
-        end.inputs === undefined ? null : encode(end.inputs),
-        end.resources.maxRssBytes ?? null,
-        end.resources.userMs ?? null,
-        end.resources.systemMs ?? null,
-        end.log ?? null,
-        end.scratch ?? null,
+        ...failureValues(failure, end),
         execution,
       );
     },

@@ -1,9 +1,9 @@
 // Leases in the embedded record: who makes an output now, taking over from the dead, and executions that fail.
 import { randomBytes } from "node:crypto";
-import { encode } from "../bencode/encode.ts";
 import type { OutputId } from "../plan/types.ts";
 import { ofNoRun } from "./errors.ts";
 import { NOT_THE_TASKS } from "./failure-kinds.ts";
+import { failureValues, SET_FAILURE } from "./failure-values.ts";
 import { isolationSuffices } from "./isolation.ts";
 import { bytesOf, type ExecutionRow, executionOf, SELECT_EXECUTION, splitExecution } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
@@ -191,21 +191,8 @@ function fail(
     id === undefined ? 0 : db.run("DELETE FROM leases WHERE token = ? AND execution_id = ?", token, id);
   if (id === undefined || held === 0) return; // told before, or taken over since
   db.run(
-    `UPDATE executions SET outcome = 'failure', ended_at = ?, failure_kind = ?, failure_message = ?, failure_hint = ?,
-       exit_code = ?, signal = ?, inputs = ?, max_rss_bytes = ?, user_ms = ?, system_ms = ?, log = ?, scratch = ?
-     WHERE id = ?`,
-    end.endedAt,
-    failure.kind,
-    failure.message,
-    failure.hint ?? null,
-    failure.exitCode ?? null,
-    failure.signal ?? null,
-    end.inputs === undefined ? null : encode(end.inputs),
-    end.resources.maxRssBytes ?? null,
-    end.resources.userMs ?? null,
-    end.resources.systemMs ?? null,
-    end.log ?? null,
-    end.scratch ?? null,
+    `UPDATE executions SET outcome = 'failure', ${SET_FAILURE} WHERE id = ?`,
+    ...failureValues(failure, end),
     id,
   );
 }
