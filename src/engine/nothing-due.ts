@@ -7,6 +7,7 @@ import type { Store } from "../store/types.ts";
 import { version } from "../version.ts";
 import { thisHost } from "./host.ts";
 import { knownPlan } from "./known-plan.ts";
+import { leftRuns } from "./left-runs.ts";
 import type { RunOptions } from "./run.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import { trustedUnseen } from "./trust.ts";
@@ -45,6 +46,8 @@ export async function runNothingDue(
   }
   const present = await stores.present(successes);
   if (present.includes(false)) return false;
+  // One killed after its last commit would leave its folder until something is due again.
+  if ((await leftRuns(record, stores.main, host.host)).length > 0) return false;
 
   const { tasks } = known;
   const goals = known.names;

@@ -16,7 +16,6 @@ import type { CappedLog } from "./log.ts";
 import { ownership } from "./ownership.ts";
 import type { FailedTask } from "./run.ts";
 import type { PlanSandboxes, Sandboxes } from "./sandbox/sandboxes.ts";
-import { sweepScratch } from "./scratch.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 import { Settler } from "./settler.ts";
 import { type RunQueue, type SharedQueue, slotsFor } from "./shared-queue.ts";
@@ -78,7 +77,6 @@ export async function perform(performance: Performance): Promise<Performed> {
   }, TRIM_LOGS_MS).unref();
   let executions = 0;
   try {
-    await sweepScratch(record, main, host.host);
     const folders = await executor.openSlots(folder, slotsFor(jobs));
     const queue: RunQueue =
       performance.queue?.forRun(folders) ?? new StartQueue(folders, performance.machine, jobs);

@@ -27,6 +27,7 @@ import { perform } from "./perform.ts";
 import { Publisher } from "./publisher.ts";
 import { readyFor } from "./sandbox/open.ts";
 import { Sandboxes } from "./sandbox/sandboxes.ts";
+import { sweepScratch } from "./scratch.ts";
 import { secretMissing } from "./secrets/references.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import type { SharedQueue } from "./shared-queue.ts";
@@ -205,6 +206,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   });
   const stop = options.signal ?? new AbortController().signal;
   try {
+    await sweepScratch(record, stores.main, host.host);
     if (due.length > 0) {
       const performed = await perform({
         run: noted.id,

@@ -1,7 +1,8 @@
 // The shortcut of a run with nothing to do: it tells and records what a full run would, and steps back wherever a full run
 // might find anything else.
 import assert from "node:assert/strict";
-import { chmodSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import type { RunEvent } from "../../src/engine/events.ts";
 import { runNothingDue } from "../../src/engine/nothing-due.ts";
@@ -74,6 +75,11 @@ test("it steps back, and writes nothing, when a full run might find something el
       assert.ok(file !== undefined);
       chmodSync(file, 0o644);
       writeFileSync(file, "torn");
+      return undefined;
+    },
+    "a dead run left its scratch folder": async ({ rig }) => {
+      const [last] = await rig.record.runs(1);
+      mkdirSync(join(rig.store.scratchDir, last!.id));
       return undefined;
     },
     "what was kept of the plan is gone": async ({ rig, plan }) => {

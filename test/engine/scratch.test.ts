@@ -22,6 +22,15 @@ test("several runs may sweep what a dead one left at the same time", async (t) =
   assert.deepEqual(readdirSync(rig.store.scratchDir), []);
 });
 
+test("a run with nothing due sweeps too", async (t) => {
+  const rig = await openRig(t);
+  const plan = planOf({ a: "echo > $OUTPUT" });
+  const { run } = await rig.run(plan);
+  mkdirSync(join(rig.store.scratchDir, run, "0", "work"), { recursive: true });
+  assert.deepEqual((await rig.run(plan)).ranTasks, []);
+  assert.deepEqual(readdirSync(rig.store.scratchDir), []);
+});
+
 test("folders that this record knows nothing of are left alone", async (t) => {
   const rig = await openRig(t);
   for (const name of ["0123456789abcdef", "failed", "mine"]) mkdirSync(join(rig.store.scratchDir, name));

@@ -203,17 +203,18 @@ class Killing {
         `${ran} executions with at most ${inFlight} in flight at kills`,
       );
 
+      // Killed between move and record: such a tree was moved aside, and nothing ever reads it.
+      assert.ok(unnamed(here, state).length <= inFlight, "rubbish that no kill explains");
+      assert.deepEqual(await goneWithin(() => supervisorsOf(state.runs)), [], "a supervisor is left");
+      const [last] = jsonLines(await here.done(["run", "--json"], { env: this.#env(here) })).slice(-1);
+      assert.equal(last?.["ran"], 0);
+      assert.equal(last?.["reused"], this.#tasks);
+      // By now nothing holds a slot of theirs.
       if (this.#kept.clearsAtOnce) {
         const scratch = readdirSync(join(here.dir, ".alamode/tmp")).filter((name) => name !== "failed");
         assert.deepEqual(scratch, [], "scratch folders are left");
         assert.deepEqual(readdirSync(join(here.dir, ".alamode/live")), [], "locks are left");
       }
-      // Killed between move and record: such a tree was moved aside, and nothing ever reads it.
-      assert.ok(unnamed(here, state).length <= inFlight, "rubbish that no kill explains");
-      const [last] = jsonLines(await here.done(["run", "--json"], { env: this.#env(here) })).slice(-1);
-      assert.equal(last?.["ran"], 0);
-      assert.equal(last?.["reused"], this.#tasks);
-      assert.deepEqual(await goneWithin(() => supervisorsOf(state.runs)), [], "a supervisor is left");
       return { told, words };
     } finally {
       for (const cleanup of own) await cleanup();
