@@ -1,6 +1,7 @@
 // What nearly every command begins with: settings, places, and the opened store and record.
 import { existsSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { storeNews } from "../engine/pauses.ts";
 import { AlamodeError } from "../errors.ts";
 import { setMovedPlaces } from "../plan/places.ts";
 import { absolutePath, setSearchPath } from "../plan/search-path.ts";
@@ -14,10 +15,12 @@ import {
   shownPlace,
 } from "../project.ts";
 import type { RecordDb } from "../record/types.ts";
+import { onStoreAway } from "../store/away.ts";
 import type { Stores } from "../store/stores.ts";
 import { herePath, shellWord } from "./format.ts";
 import { type ParamFlags, paramFlags } from "./given-params.ts";
 import { loadSettings } from "./settings.ts";
+import { warn } from "./warn.ts";
 
 /** The flags that every command that looks at a pipeline or a record has. */
 export interface CommonOptions extends ParamFlags {
@@ -107,6 +110,7 @@ export function refuseFolder(record: string, cwd: string): void {
 /** Opens both, does the work, and closes them whatever happens. Makes them where there are none. Throws `bad-record`. */
 export async function withBoth<T>(context: Context, work: (opened: Opened) => Promise<T>): Promise<T> {
   refuseFolder(context.record, context.cwd);
+  using _away = onStoreAway((news) => warn([storeNews(news)]));
   const store = await openStores(context, context.settings);
   try {
     const record = await openRecord(context.record);

@@ -20,6 +20,7 @@ import type { CappedLog } from "./log.ts";
 import { type Amounts, Machine, type Pools, type Resources } from "./machine.ts";
 import { ConfiguredOptions, limitsOf } from "./options.ts";
 import { passed } from "./pass.ts";
+import { tellPauses } from "./pauses.ts";
 import { runnableOf } from "./runnable.ts";
 import { openSandbox } from "./sandbox/open.ts";
 import type { Sandbox } from "./sandbox/types.ts";
@@ -73,6 +74,7 @@ export async function verify(plan: Plan, options: VerifyOptions): Promise<Verify
   const { record, onEvent = () => {}, callerEnv = process.env } = options;
   const secrets = new Secrets(callerEnv);
   const emit = (event: VerifyEvent) => onEvent(secrets.maskedIn(event));
+  using _pauses = tellPauses(record, emit, options.kill);
   const stores = storesOf(options.store);
   const stop = options.signal ?? new AbortController().signal;
   const configured = new ConfiguredOptions(options.options);

@@ -5,6 +5,7 @@ import pg from "pg";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import { nearNames } from "../plan/near.ts";
 import { connectionConfig, inTransaction, isUnreachable, shownUrl, sqlState } from "../postgres-server.ts";
+import { Reach } from "./away.ts";
 
 const CONNECTIONS = 8;
 const IDLE_MS = 10_000;
@@ -66,6 +67,7 @@ export class PostgresServer {
   readonly check: "digest" | "stamps";
   readonly #config: pg.ClientConfig;
   readonly #pool: pg.Pool;
+  readonly #reach: Reach;
   #opened = false;
 
   /** Throws `bad-store`. */
@@ -73,6 +75,7 @@ export class PostgresServer {
     const { config, ssl, check } = parsed(url);
     this.check = check;
     this.url = shownUrl(url).split("?")[0]!;
+    this.#reach = new Reach(this.url);
     this.#config = config;
     const { host, port, database = "" } = new pg.Client(config);
     this.place = { host, port, database, ssl };
@@ -114,10 +117,13 @@ export class PostgresServer {
     const since = performance.now();
     for (let tries = 0; ; tries++) {
       try {
-        return await body();
+        const done = await body();
+        this.#reach.answered();
+        return done;
       } catch (error) {
         const patienceMs = this.#opened ? PATIENCE_MS : OPENING_PATIENCE_MS;
         if (!isUnreachable(error) || performance.now() - since > patienceMs) throw this.#told(error);
+        this.#reach.failed(since, saidBy(error));
       }
       const ms = Math.min(PAUSE_MS * 2 ** Math.min(tries, 10), MAX_PAUSE_MS);
       await delay(ms * (0.5 + Math.random()));
@@ -126,8 +132,7 @@ export class PostgresServer {
 
   #told(error: unknown): unknown {
     if (error instanceof AlamodeError) return error;
-    const first = error instanceof AggregateError ? error.errors[0] : error;
-    const said = first instanceof Error ? first.message : String(first);
+    const said = saidBy(error);
     const told = (code: string, message: string, hint: string, transient = false) =>
       new AlamodeError(code, message, { facts: { store: this.url }, hint, transient, cause: error });
     if (isUnreachable(error)) {
@@ -156,6 +161,11 @@ export class PostgresServer {
     }
     return error;
   }
+}
+
+function saidBy(error: unknown): string {
+  const first = error instanceof AggregateError ? error.errors[0] : error;
+  return first instanceof Error ? first.message : String(first);
 }
 
 /** Parameters of our own in a URL. */

@@ -7,6 +7,7 @@ import { setTimeout as wait } from "node:timers/promises";
 import type { GetObjectCommandOutput, S3Client } from "@aws-sdk/client-s3";
 import { AlamodeError } from "../errors.ts";
 import { openS3Client, type S3Patience, s3ErrorName, s3Status, s3Trouble } from "../plan/s3-client.ts";
+import { Reach } from "./away.ts";
 import { Limit } from "./limit.ts";
 import type { S3Place } from "./s3-url.ts";
 
@@ -54,7 +55,9 @@ export class S3Objects {
 
   static async open(place: S3Place, patience: S3Patience = {}): Promise<S3Objects> {
     const asked = { idleMs: IDLE_MS, attempts: ATTEMPTS, ...patience };
-    return new S3Objects(await openS3Client(place, asked), place, asked.attempts);
+    const client = await openS3Client(place, asked);
+    tellAway(client, new Reach(`s3://${place.bucket}/${place.prefix}`));
+    return new S3Objects(client, place, asked.attempts);
   }
 
   /** Writes an object. With `onlyNew` never over another: false where there is one. */
@@ -343,4 +346,31 @@ async function writeAll(file: FileHandle, piece: Uint8Array, at: number): Promis
 function checkContent({ path, sha256 }: { path: string; sha256: string }, now: string): void {
   if (now === sha256) return;
   throw new AlamodeError("bad-output", "it changed while it was sent to its store", { facts: { path } });
+}
+
+/** Notes how each attempt at a request ended: the client repeats them, and says nothing. */
+function tellAway({ middlewareStack }: S3Client, reach: Reach): void {
+  const began = new WeakMap<object, number>();
+  middlewareStack.add(
+    (next, context) => (request) => {
+      began.set(context, performance.now());
+      return next(request);
+    },
+    { step: "initialize", name: "noteBegin" },
+  );
+  // Of this step repeating has a higher priority, so what has a low one is within it.
+  middlewareStack.add(
+    (next, context) => async (request) => {
+      try {
+        const answer = await next(request);
+        reach.answered();
+        return answer;
+      } catch (error) {
+        const { transient, what } = s3Trouble(error);
+        if (transient) reach.failed(began.get(context)!, what);
+        throw error;
+      }
+    },
+    { step: "finalizeRequest", priority: "low", name: "noteAttempt" },
+  );
 }

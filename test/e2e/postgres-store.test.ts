@@ -303,14 +303,20 @@ for (const how of ["fast", "immediate"] as const) {
     await reached(run);
     own.shut(how);
     await letGo();
+    if (how === "fast") await run.prints("store-away");
     own.start();
     const { code, stdout, stderr } = await run.ended;
     assert.equal(code, 0, stdout + stderr);
     assert.deepEqual(ranIn(stdout), ["db/by-day", "db/orders", "raw", "report"]);
+    const warnings = eventsOf(stdout, "warning");
+    const lost = warnings.filter(({ code }) => !String(code).startsWith("store-"));
     assert.deepEqual(
-      eventsOf(stdout, "warning").map(({ code, task }) => `${code} ${task}`),
+      lost.map(({ code, task }) => `${code} ${task}`),
       ["making-lost db/by-day"],
     );
+    // Of a server that is back within two seconds nothing is told.
+    const told = warnings.filter((warning) => !lost.includes(warning)).map(({ code }) => code);
+    assert.ok(["", "store-away,store-back"].slice(how === "fast" ? 1 : 0).includes(told.join()), told.join());
     assert.deepEqual(eventsOf(stdout, "task.failed"), []);
     assert.equal(db.sql("SELECT sum(amount) FROM analytics.by_day"), "22.75");
     assert.equal(left(db), "0 0 0");

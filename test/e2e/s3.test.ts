@@ -55,6 +55,24 @@ function team(t: TestContext, prefix: string): Team {
   };
 }
 
+test("a store that answers no requests is waited for, and told of", { skip }, async (t) => {
+  let isAway = false;
+  const proxy = await startFaultyProxy(t, ceph.endpoint, () =>
+    isAway ? { kind: "answer", status: 503, code: "SlowDown" } : undefined,
+  );
+  const { env, machine } = team(t, "away");
+  const here = machine();
+  const store = `s3://team/away?endpoint=${encodeURIComponent(proxy.endpoint)}`;
+  await here.done(["run", "raw", "--store", store], { env });
+  isAway = true;
+  const status = here.start(["status", "--store", store], { env });
+  await status.prints(/! the store s3:\/\/team\/away\/ cannot be reached: the server answered 503/);
+  isAway = false;
+  const { code, stderr } = await status.ended;
+  assert.equal(code, 0, stderr);
+  assert.match(stderr, /is there again/);
+});
+
 test("what one machine made, another reuses, reads, verifies, and carries on from", { skip }, async (t) => {
   const { store, env, machine } = team(t, "shared");
   const [one, other] = [machine(), machine()];
