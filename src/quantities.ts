@@ -21,16 +21,16 @@ const BYTES = {
   TiB: 2 ** 40,
 };
 
-/** Whole seconds, or text such as `500ms`, `90s`, `10m`, `2h`, `1d`, in milliseconds; undefined for anything else. */
-export function durationMs(value: unknown): number | undefined {
-  if (typeof value === "number") return Number.isFinite(value) && value > 0 ? value * 1000 : undefined;
-  return inUnits(value, MS);
+/** Seconds, or text such as `500ms`, `90s`, `10m`, `2h`, `1d`, in milliseconds; undefined for anything else, and for less than `least`. */
+export function durationMs(value: unknown, least = Number.MIN_VALUE): number | undefined {
+  const ms = typeof value === "number" ? value * 1000 : inUnits(value, MS);
+  return ms !== undefined && Number.isFinite(ms) && ms >= least ? ms : undefined;
 }
 
-/** Whole bytes, or text such as `500MB`, `1.5GiB`; undefined for anything else. */
-export function sizeBytes(value: unknown): number | undefined {
-  if (typeof value === "number") return Number.isSafeInteger(value) && value > 0 ? value : undefined;
-  return inUnits(value, BYTES);
+/** Whole bytes, or text such as `500MB`, `1.5GiB`; undefined for anything else, and for less than `least`. */
+export function sizeBytes(value: unknown, least = 1): number | undefined {
+  const bytes = typeof value === "number" ? value : inUnits(value, BYTES);
+  return bytes !== undefined && Number.isSafeInteger(bytes) && bytes >= least ? bytes : undefined;
 }
 
 /** As `read` understands it, and followed by `* attempt` where it grows: `10m * attempt`. */
@@ -48,8 +48,7 @@ export function atAttempt({ first, grows }: Quantity, attempt: number): number {
 function inUnits(value: unknown, units: Readonly<Record<string, number>>): number | undefined {
   const [, digits, unit] = (typeof value === "string" && /^(\d+(?:\.\d+)?)\s*([A-Za-z]+)$/.exec(value)) || [];
   if (unit === undefined || !Object.hasOwn(units, unit)) return undefined;
-  const amount = Math.floor(Number(digits) * units[unit]!);
-  return amount > 0 ? amount : undefined;
+  return Math.floor(Number(digits) * units[unit]!);
 }
 
 /** Binary units, as they are written in options: `512 MiB`, `15.9 GiB`. */

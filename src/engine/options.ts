@@ -20,6 +20,9 @@ interface Option<T> {
   readonly added?: (some: T, more: T) => T;
 }
 
+/** No command comes by with less: whoever writes `memory: 4` does not mean bytes. */
+const LEAST_MEMORY_BYTES = 2 ** 20;
+
 const DURATIONS = "Write seconds, or text such as '90s', '10m', '2h', '1d'";
 
 const OPTIONS = {
@@ -32,7 +35,7 @@ const OPTIONS = {
   }),
   /** Milliseconds before it is tried again; twice as many each time. */
   backoff: option<number>({
-    read: durationMs,
+    read: (value) => durationMs(value, 0),
     otherwise: 1000,
     must: "a duration",
     hint: `${DURATIONS}.`,
@@ -53,9 +56,9 @@ const OPTIONS = {
   }),
   /** Bytes of memory that an attempt may use. */
   memory: option<Quantity | undefined>({
-    read: (value) => quantity(value, sizeBytes),
+    read: (value) => quantity(value, (size) => sizeBytes(size, LEAST_MEMORY_BYTES)),
     otherwise: undefined,
-    must: "a size",
+    must: "a size of 1 MiB or more",
     hint: "Write text such as '512MiB', '1.5GiB', '4GB', or '1GiB * attempt'.",
   }),
   /** How many GPUs it uses, alone. */

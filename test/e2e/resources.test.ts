@@ -32,7 +32,11 @@ test("what cannot be meant, or can never start, is one error before anything run
       "options: { 'align/*': { cpu: 4 } }",
       /options for "align\/\*": "cpu" is not an option[\s\S]*Did you mean "cpus"\?/,
     ],
-    ["options: { 'align/*': { memory: 'much' } }", /memory must be a size[\s\S]*'1GiB \* attempt'/],
+    ["options: { 'align/*': { memory: 4 } }", /memory must be a size of 1 MiB or more/],
+    [
+      "options: { 'align/*': { memory: 'much' } }",
+      /memory must be a size of 1 MiB or more[\s\S]*'1GiB \* attempt'/,
+    ],
     [
       "resources: { cpus: 2 }, options: { 'align/b': { cpus: 64 } }",
       /"align\/b" asks for 64 cpus, and there are 2/,

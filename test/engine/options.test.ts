@@ -34,6 +34,7 @@ test("options have defaults, and durations are seconds or say their unit", () =>
   ];
   for (const [timeout, ms] of timeouts)
     assert.equal(limitsOf(options({ timeout }), 3, 2 ** 30).timeoutMs, ms);
+  for (const backoff of [0, "0s"]) assert.equal(options({ backoff }).backoff, 0);
 });
 
 test("a limit may grow from attempt to attempt", () => {
