@@ -1,18 +1,21 @@
 // Puts what a call of the command begins with, and all that a run without work needs, into one file, `cli/start.cjs`: a module of
 // ours costs Node.js 0.4 ms to find and load, and each of its own modules that an `import` names is evaluated for all its exports.
-// Commands stay modules of their own, which are imported when they are called.
+// All else is in another such file, `cli/program.cjs` (bundle-program.ts), which is loaded when any of it is called.
 import { createRequire } from "node:module";
 import { join, relative, resolve } from "node:path";
 import { build, type Plugin } from "esbuild";
+
+const PROGRAM = "./program.cjs";
 
 /** What is loaded by `import()` and belongs to it all the same, below `dist`. */
 const INSIDE = new Set(["cli/nothing-due.js", "cli/program.js", "record/sqlite.js", "store/folder.js"]);
 /** Modules of Node.js that are seldom used by what is in there: each takes 1 to 6 ms to load. */
 const SELDOM = /^node:(child_process|fs\/promises|timers\/promises|v8)$/;
 
-/** `dist`: the compiled code. Throws where it cannot be put together. */
-export async function bundleStart(dist: string): Promise<void> {
+/** `dist`: the compiled code. Gives what is asked of the program, as paths below it. Throws where it cannot be put together. */
+export async function bundleStart(dist: string): Promise<string[]> {
   const cli = join(dist, "cli");
+  const asked = new Set<string>();
   await build({
     absWorkingDir: dist,
     entryPoints: [join(cli, "start.js")],
@@ -23,20 +26,25 @@ export async function bundleStart(dist: string): Promise<void> {
     target: "node24",
     legalComments: "inline",
     logLevel: "warning",
-    plugins: [commandsApart(dist, cli), seldomUsed],
+    plugins: [programApart(dist, asked), seldomUsed],
   });
+  return [...asked].sort();
 }
 
-function commandsApart(dist: string, cli: string): Plugin {
+/** What is asked of the program is added to `asked`. */
+function programApart(dist: string, asked: Set<string>): Plugin {
   return {
-    name: "commands apart",
-    setup({ onResolve }) {
+    name: "program apart",
+    setup({ onResolve, onLoad }) {
       onResolve({ filter: /^\./ }, ({ kind, path, resolveDir }) => {
         if (kind !== "dynamic-import") return undefined;
-        const file = resolve(resolveDir, path);
-        if (INSIDE.has(relative(dist, file))) return undefined;
-        const fromCli = relative(cli, file);
-        return { path: fromCli.startsWith(".") ? fromCli : `./${fromCli}`, external: true };
+        const file = relative(dist, resolve(resolveDir, path));
+        return INSIDE.has(file) ? undefined : { path: file, namespace: "program" };
+      });
+      onResolve({ filter: /./, namespace: "program" }, ({ path }) => ({ path, external: true }));
+      onLoad({ filter: /./, namespace: "program" }, ({ path }) => {
+        asked.add(path);
+        return { contents: `module.exports = require("${PROGRAM}")["${path}"]();` };
       });
     },
   };

@@ -52,7 +52,7 @@ test("the tarball holds the compiled package, its documents, and nothing else", 
     .map(({ path }) => path)
     .filter(
       (path) =>
-        !/^(dist\/.+\.(js|d\.ts)|dist\/cli\/start\.cjs|dist\/plan\/install-(node\.cjs|python\.py)|docs\/.+\.(md|svg)|clients\/python\/alamode\.py|examples\/.+|[A-Z]+(\.md)?|package\.json)$/.test(
+        !/^(dist\/.+\.(js|d\.ts)|dist\/cli\/(start|program)\.cjs|dist\/plan\/install-(node\.cjs|python\.py)|docs\/.+\.(md|svg)|clients\/python\/alamode\.py|examples\/.+|[A-Z]+(\.md)?|package\.json)$/.test(
           path,
         ),
     );
@@ -62,6 +62,7 @@ test("the tarball holds the compiled package, its documents, and nothing else", 
     "dist/index.d.ts",
     "dist/cli/main.js",
     "dist/cli/start.cjs",
+    "dist/cli/program.cjs",
     "clients/python/alamode.py",
     "examples/first/pipeline.ts",
     "README.md",

@@ -10,9 +10,9 @@ import { herePath } from "./format.ts";
 /** The folder of this program's own code: `src`, or `dist` when compiled. */
 const OWN_CODE = dirname(import.meta.dirname);
 const OWN_PACKAGE = dirname(OWN_CODE);
-/** What authors import: beside this file's folder, with this file's extension. */
+/** What authors import. Compiled, the copy of it that is part of the program: scripts/bundle-program.ts. */
 const OWN_INDEX = pathToFileURL(
-  join(OWN_CODE, `index${import.meta.url.slice(import.meta.url.lastIndexOf("."))}`),
+  import.meta.filename.endsWith(".ts") ? join(OWN_CODE, "index.ts") : join(OWN_CODE, "cli/library.js"),
 ).href;
 
 /** Failures of linking, before any of the author's code has run, that a bundler may not have. */
