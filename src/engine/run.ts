@@ -10,7 +10,7 @@ import type { Store } from "../store/types.ts";
 import { version } from "../version.ts";
 import { closure } from "./closure.ts";
 import { demandsOf } from "./demands.ts";
-import { defaultJobs, estimateMs } from "./estimate.ts";
+import { defaultJobs, estimateDueMs } from "./estimate.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
 import { MAX_DEPTH } from "./expansion.ts";
 import { decideNow } from "./facts.ts";
@@ -162,8 +162,9 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const grows = due.some((node) => work.of(node).runnable.expand);
   const most = Math.max(1, Math.min(options.jobs ?? defaultJobs(), grows ? Number.POSITIVE_INFINITY : tasks));
   const jobs = options.queue?.jobs ?? most;
-  const durations = await record.durations(due.map(nameOf));
-  const estimate = estimateMs(due.map(nameOf), durations, jobs);
+  const names = new Map(due.map((node) => [node, nameOf(node)]));
+  const durations = await record.durations([...names.values()]);
+  const estimate = estimateDueMs(graph, names, durations, jobs);
   emit({
     event: "run.started",
     run: noted.id,

@@ -11,7 +11,7 @@ import type { Store } from "../store/types.ts";
 import { closure } from "./closure.ts";
 import type { Cause } from "./decide.ts";
 import { demandsOf } from "./demands.ts";
-import { defaultJobs, estimateMs } from "./estimate.ts";
+import { defaultJobs, estimateDueMs } from "./estimate.ts";
 import { decideNow } from "./facts.ts";
 import { thisHost } from "./host.ts";
 import { pinImages } from "./images.ts";
@@ -131,7 +131,8 @@ export async function status(given: Plan, options: StatusOptions): Promise<Statu
     reasons.push(...causeReasons(decision.due.get(node)!, past, demands.of(output), reasons.length > 0));
     due.push({ task, output, reasons, ...(expectedMs === undefined ? {} : { expectedMs }) });
   }
-  const estimate = estimateMs(tasks, durations, options.jobs ?? defaultJobs());
+  const names = new Map(order.map((node, i) => [node, tasks[i]!]));
+  const estimate = estimateDueMs(graph, names, durations, options.jobs ?? defaultJobs());
   return {
     tasks: closure(graph, goalNodes).tasks,
     due,

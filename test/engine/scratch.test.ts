@@ -4,8 +4,9 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
-import { estimateMs } from "../../src/engine/estimate.ts";
+import { estimateDueMs, estimateMs } from "../../src/engine/estimate.ts";
 import { sweepScratch } from "../../src/engine/scratch.ts";
+import { graphOf } from "../../src/plan/graph.ts";
 import { openRig, planOf } from "./rig.ts";
 
 test("several runs may sweep what a dead one left at the same time", async (t) => {
@@ -49,4 +50,20 @@ test("an estimate spreads the known means over the slots, and is never below the
   assert.equal(estimateMs(["a", "b", "x", "y"], durations, 2), 400);
   const many = Array.from({ length: 300_000 }, (_, n) => `t${n}`);
   assert.equal(estimateMs(many, new Map(many.map((task) => [task, 2])), 4), 150_000);
+});
+
+test("an estimate for a chain is that of the whole chain, as far as it is due", () => {
+  const plan = planOf({ a: "1", b: ["2", "a"], c: ["3", "b"], d: "4" });
+  const graph = graphOf(plan);
+  const due = (...tasks: string[]) => new Map(tasks.map((task) => [graph.nodeOf(task), task]));
+  const durations = new Map([
+    ["a", 100],
+    ["b", 300],
+    ["d", 200],
+  ]);
+  const estimate = (jobs: number, ...tasks: string[]) => estimateDueMs(graph, due(...tasks), durations, jobs);
+  assert.equal(estimate(8, "a", "b", "c", "d"), 600); // c takes as long as the mean of the others
+  assert.equal(estimate(8, "b", "d"), 300);
+  assert.equal(estimate(1, "a", "b", "d"), 600);
+  assert.equal(estimate(8, "c"), undefined);
 });
