@@ -2,7 +2,7 @@
 import { existsSync, statSync } from "node:fs";
 import { basename, extname, join, relative, resolve } from "node:path";
 import { AlamodeError } from "../errors.ts";
-import { loadPlan } from "../plan/load.ts";
+import { loadWithDigest } from "../plan/load.ts";
 import type { Params } from "../plan/params.ts";
 import { takeRemarks } from "../plan/remarks.ts";
 import type { Schedule, Slot } from "../plan/schedule.ts";
@@ -20,6 +20,8 @@ export interface DescribedPlan {
   readonly plan: Plan;
   /** What each parameter was, as text. */
   readonly params: Readonly<Record<string, string>>;
+  /** The plan's digest, where it came with it. */
+  readonly digest?: string;
 }
 
 /** What a module, a .dag file or a program describes; see `Description` in plan/describe.ts. */
@@ -100,11 +102,11 @@ export async function openPipeline(
     ...opened,
     file: path,
     async at(slot) {
-      const { plan, params } = await opened.at(slot);
+      const loaded = await opened.at(slot);
+      const { plan } = loaded;
       const { name } = plan.meta;
       return {
-        plan,
-        params,
+        ...loaded,
         name: typeof name === "string" && name !== "" ? name : relative(context.project, path),
         warnings: [
           ...planWarnings(plan),
@@ -166,7 +168,7 @@ async function described(
 }
 
 /** A plan file's schedule is not looked at here: it may be anything, and matters only to who schedules it. */
-function onePlan(plan: Plan): OpenPipeline {
+function onePlan(loaded: Omit<DescribedPlan, "params">): OpenPipeline {
   return {
     schedule: undefined,
     slots: [undefined],
@@ -174,7 +176,7 @@ function onePlan(plan: Plan): OpenPipeline {
     undated: true,
     params: {},
     nameOf: () => "",
-    at: async () => ({ plan, params: {} }),
+    at: async () => ({ ...loaded, params: {} }),
   };
 }
 
@@ -220,9 +222,9 @@ async function quietly<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-async function planFile(path: string, shown: string): Promise<Plan> {
+async function planFile(path: string, shown: string): Promise<Omit<DescribedPlan, "params">> {
   try {
-    return await loadPlan(path);
+    return await loadWithDigest(path);
   } catch (error) {
     if (!(error instanceof AlamodeError)) throw error;
     // Messages name the file only; people may be elsewhere.

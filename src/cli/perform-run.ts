@@ -33,7 +33,7 @@ export function runOptions(context: Context, options: RunFlags): Omit<RunOptions
 /** Runs, tells, and gives the exit code. `only`: just the goals' own steps. */
 export async function performRun(
   context: Context,
-  { plan, name, params }: Pipeline,
+  { plan, name, params, digest = planDigest(plan) }: Pipeline,
   options: RunFlags,
   { goals, only = false }: { readonly goals: readonly string[] | undefined; readonly only?: boolean },
 ): Promise<number> {
@@ -44,7 +44,6 @@ export async function performRun(
       tasks: Object.keys(plan.tasks),
       flags: context.flags,
     });
-    const digest = planDigest(plan);
     if (goals === undefined && !only && hasNoOptions(context)) {
       // Before the graph is built and looked through, which takes three times as long as the digest.
       const sandboxing = sandboxOf(context, options);

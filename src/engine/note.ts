@@ -1,6 +1,6 @@
 // What changed since a pipeline's run before, in one line: for the record, and for whoever reads `alamode runs`.
 import { changeText, pathText } from "../plan/change-text.ts";
-import { diff } from "../plan/diff.ts";
+import { taskChanges } from "../plan/diff.ts";
 import { type ReadSource, spelledOut } from "../plan/module-changes.ts";
 import type { Plan } from "../plan/types.ts";
 
@@ -10,7 +10,7 @@ const TOLD = 2;
 /** One line, at most about 100 characters; "" when nothing changed. */
 export async function noteOf(before: Plan | undefined, after: Plan, read: ReadSource): Promise<string> {
   if (before === undefined) return "first run";
-  const { changed: all, added, removed } = diff(before, after);
+  const { changed: all, added, removed } = taskChanges(before, after);
   const told = all.slice(0, TOLD); // what is spelled out may have to be read
   const spelled = told.map(async (one) => ({ ...one, changes: await spelledOut(one.changes, read) }));
   const changed = [...(await Promise.all(spelled)), ...all.slice(TOLD)];

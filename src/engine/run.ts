@@ -310,7 +310,7 @@ async function noteRun(
 ): Promise<Run> {
   const { record, pipeline = "", params = {}, scheduled } = options;
   const last = await record.lastRun(pipeline);
-  const before = last && last.planDigest !== digest ? await record.plan(last.planDigest) : plan;
+  const before = last && last.planDigest !== digest ? await record.plan(last.planDigest, plan) : plan;
   return record.startRun({
     pipeline,
     params,

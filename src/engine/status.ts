@@ -1,5 +1,5 @@
 // What a run would do, in order, and why. The same decisions as `run`; the record adds what the author did to cause them.
-import { diff, type ValueChange } from "../plan/diff.ts";
+import { taskChanges, type ValueChange } from "../plan/diff.ts";
 import { goalsOf, graphOf, type PlanGraph } from "../plan/graph.ts";
 import { spelledOut } from "../plan/module-changes.ts";
 import type { OptionsByPattern, OutputId, Plan } from "../plan/types.ts";
@@ -111,8 +111,8 @@ export async function status(given: Plan, options: StatusOptions): Promise<Statu
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);
   const durations = await record.durations(tasks);
-  const before = await planBefore(record, options.pipeline);
-  const changes = before === undefined ? undefined : diff(before, plan);
+  const before = await planBefore(record, options.pipeline, plan);
+  const changes = before === undefined ? undefined : taskChanges(before, plan);
   const changed = new Map(changes?.changed.map((change) => [change.task, change]));
   const pasts = await record.pasts(unexplained(graph, decision.due));
   const due: Due[] = [];
@@ -220,7 +220,11 @@ function pastReasons(
   }
 }
 
-async function planBefore(record: RecordDb, pipeline: string | undefined): Promise<Plan | undefined> {
+async function planBefore(
+  record: RecordDb,
+  pipeline: string | undefined,
+  plan: Plan,
+): Promise<Plan | undefined> {
   const last = pipeline === undefined ? undefined : await record.lastRun(pipeline);
-  return last && (await record.plan(last.planDigest));
+  return last && (await record.plan(last.planDigest, plan));
 }

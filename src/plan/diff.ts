@@ -47,6 +47,18 @@ export interface PlanDiff {
 }
 
 export function diff(before: Plan, after: Plan): PlanDiff {
+  return {
+    ...taskChanges(before, after),
+    meta: valueChanges(before.meta, after.meta),
+    values: [
+      ...valueChanges(before.meta, after.meta, ["meta"]),
+      ...valueChanges(before.tasks, after.tasks, ["tasks"]),
+    ],
+  };
+}
+
+/** What happened to the tasks, without every single value. */
+export function taskChanges(before: Plan, after: Plan): Omit<PlanDiff, "meta" | "values"> {
   const gone = new Map<OutputId, string[]>();
   for (const name of Object.keys(before.tasks)) {
     if (after.tasks[name] === undefined) push(gone, before.tasks[name]!.output, name);
@@ -85,11 +97,6 @@ export function diff(before: Plan, after: Plan): PlanDiff {
     ),
     renamed,
     consequences,
-    meta: valueChanges(before.meta, after.meta),
-    values: [
-      ...valueChanges(before.meta, after.meta, ["meta"]),
-      ...valueChanges(before.tasks, after.tasks, ["tasks"]),
-    ],
   };
 }
 
@@ -148,9 +155,10 @@ function dependencyChanges(
 /** Whether a task that made `old` makes `now` in the new plan, so that the other ID is a consequence. */
 function consequenceOf(before: Plan, after: Plan, renamedTo: ReadonlyMap<string, string>) {
   const makers = new Map<OutputId, string[]>();
-  for (const name of Object.keys(before.tasks)) push(makers, before.tasks[name]!.output, name);
   const known = new Map<string, boolean>();
   return (old: OutputId, now: OutputId): boolean => {
+    if (makers.size === 0)
+      for (const name of Object.keys(before.tasks)) push(makers, before.tasks[name]!.output, name);
     const pair = old + now;
     const follows =
       known.get(pair) ??

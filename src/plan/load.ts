@@ -1,4 +1,5 @@
 // Plan files: read, and believed only once every ID has been computed again.
+import { hash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
@@ -8,9 +9,20 @@ import { type Plan, specOf } from "./types.ts";
 
 /** Reads a plan file. Throws `plan-not-found`, and what `decodePlan` throws. */
 export async function loadPlan(path: string): Promise<Plan> {
-  let bytes: Uint8Array;
+  return decodePlan(await bytesOf(path), basename(path));
+}
+
+/** The same, with the plan's digest: its file's, since decoding takes no other bytes than encoding gives. */
+export async function loadWithDigest(
+  path: string,
+): Promise<{ readonly plan: Plan; readonly digest: string }> {
+  const bytes = await bytesOf(path);
+  return { plan: decodePlan(bytes, basename(path)), digest: hash("sha256", bytes, "hex") };
+}
+
+async function bytesOf(path: string): Promise<Uint8Array> {
   try {
-    bytes = await readFile(path);
+    return await readFile(path);
   } catch (cause) {
     const code = errnoOf(cause);
     if (code === "ENOENT")
@@ -18,7 +30,6 @@ export async function loadPlan(path: string): Promise<Plan> {
     const why = code === "EISDIR" ? "it is a folder" : cause instanceof Error ? cause.message : String(cause);
     throw new AlamodeError("plan-unreadable", `the plan file ${path} cannot be read: ${why}.`, { cause });
   }
-  return decodePlan(bytes, basename(path));
 }
 
 /**

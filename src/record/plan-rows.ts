@@ -14,6 +14,14 @@ export interface TaskRow {
   readonly inputs: Uint8Array;
 }
 
+/** Which output a task of a plan has, by its name. */
+export interface NamedOutput {
+  readonly name: string;
+  /** Database id of the output. */
+  readonly id: number;
+  readonly output: OutputId;
+}
+
 /** To be completed with WHERE. */
 export const SELECT_TASKS = `
   SELECT p.name, o.id, o.output, s.bytes AS spec, o.inputs
@@ -30,6 +38,18 @@ export function unnamedInputs(rows: readonly TaskRow[]): number[] {
   for (const row of rows)
     for (const id of Object.values(inputIds(row.inputs))) if (!own.has(id)) others.add(id);
   return [...others];
+}
+
+/** The names of tasks that `like` does not have, or that have another output there: these alone have to be read. */
+export function unlike(named: readonly NamedOutput[], like: Plan): NamedOutput[] {
+  return named.filter(({ name, output }) => like.tasks[name]?.output !== output);
+}
+
+/** The plan of `named`, in that order, with tasks from `like` but for those that were `read`: see `unlike`. */
+export function planLike(like: Plan, named: readonly NamedOutput[], read: Plan): Plan {
+  const tasks: Record<string, PlanTask> = Object.create(null);
+  for (const { name } of named) tasks[name] = read.tasks[name] ?? like.tasks[name]!;
+  return { meta: read.meta, tasks };
 }
 
 /** `others`: the outputs of `unnamedInputs(rows)`. */

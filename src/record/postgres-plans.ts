@@ -6,11 +6,14 @@ import { batches } from "./batches.ts";
 import { planUnknown } from "./errors.ts";
 import {
   inputsOf,
+  type NamedOutput,
   outputRange,
+  planLike,
   planOf,
   SELECT_IDENTITY,
   SELECT_TASKS,
   type TaskRow,
+  unlike,
   unnamedInputs,
 } from "./plan-rows.ts";
 import type { PostgresConnection, Session } from "./postgres-connection.ts";
@@ -27,12 +30,23 @@ export function planQueries(db: PostgresConnection): PlanQueries {
     async notePlan(plan, planDigest) {
       await notePlan(db, planDigest, plan);
     },
-    async plan(planDigest) {
+    async plan(planDigest, like) {
       const sql = "SELECT id, meta FROM plans WHERE digest = ?";
       const row = await db.row<{ id: number; meta: Uint8Array }>(sql, bytesOf(planDigest));
       if (row === undefined) return undefined;
-      const rows = await db.rows<TaskRow>(`${SELECT_TASKS} WHERE p.plan_id = ?`, row.id);
-      return planOf(row.meta, rows, await outputsOf(db, unnamedInputs(rows)));
+      const read = async (rows: readonly TaskRow[]) =>
+        planOf(row.meta, rows, await outputsOf(db, unnamedInputs(rows)));
+      if (like === undefined)
+        return read(await db.rows<TaskRow>(`${SELECT_TASKS} WHERE p.plan_id = ?`, row.id));
+      const named = await db.rows<NamedOutput>(
+        `SELECT p.name, o.id, encode(o.output, 'hex') AS output FROM plan_tasks p JOIN outputs o ON o.id = p.output_id
+         WHERE p.plan_id = ? ORDER BY p.name`,
+        row.id,
+      );
+      const some = `${SELECT_TASKS} WHERE p.plan_id = ? AND p.name = ANY(?::text[])`;
+      const names = unlike(named, like).map(({ name }) => name);
+      const rows = names.length === 0 ? [] : await db.rows<TaskRow>(some, row.id, names);
+      return planLike(like, named, await read(rows));
     },
     async identity(output) {
       const row = await db.row<TaskRow>(`${SELECT_IDENTITY} WHERE o.output = ?`, bytesOf(output));

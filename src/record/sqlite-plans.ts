@@ -5,11 +5,14 @@ import { type OutputId, type Plan, type PlanTask, specOf } from "../plan/types.t
 import { planUnknown } from "./errors.ts";
 import {
   inputsOf,
+  type NamedOutput,
   outputRange,
+  planLike,
   planOf,
   SELECT_IDENTITY,
   SELECT_TASKS,
   type TaskRow,
+  unlike,
   unnamedInputs,
 } from "./plan-rows.ts";
 import { bytesOf, decodeMap, hex, sha256 } from "./rows.ts";
@@ -21,7 +24,7 @@ type PlanQueries = Pick<RecordDb, "notePlan" | "plan" | "identity" | "namesOf" |
 export function planQueries(db: SqliteConnection): PlanQueries {
   return {
     notePlan: (plan, planDigest) => db.write(() => void notePlan(db, planDigest, plan)),
-    plan: (planDigest) => db.read(() => plan(db, planDigest)),
+    plan: (planDigest, like) => db.read(() => plan(db, planDigest, like)),
     identity: (output) => db.read(() => identity(db, output)),
     namesOf: (output) => db.read(() => namesOf(db, output)),
     findOutputs: (prefix, limit) => db.read(() => findOutputs(db, prefix, limit)),
@@ -40,29 +43,56 @@ export function noteOutput(db: SqliteConnection, output: OutputId): number {
   return outputRow(db, output) ?? db.insert("INSERT INTO outputs (output) VALUES (?)", bytesOf(output));
 }
 
-/** Notes the plan unless it is known, and returns its database id. In a write transaction. Throws `plan-unknown`. */
-export function notePlan(db: SqliteConnection, planDigest: string, plan: Plan | undefined): number {
+/**
+ * Notes the plan unless it is known, and returns its database id. In a write transaction. Much of it may be as in the `former`, a plan's
+ * database id: that is copied. Throws `plan-unknown`.
+ */
+export function notePlan(
+  db: SqliteConnection,
+  planDigest: string,
+  plan: Plan | undefined,
+  former?: number,
+): number {
   const digest = bytesOf(planDigest);
   const known = db.get<{ id: number }>("SELECT id FROM plans WHERE digest = ?", digest);
   if (known !== undefined) return known.id;
   if (plan === undefined) throw planUnknown(planDigest);
 
-  const ids = noteOutputs(db, Object.values(plan.tasks));
+  const named = former === undefined ? [] : namedOutputs(db, former);
+  const others = unlike(named, plan);
+  const before = new Map(named.map(({ name, output }) => [name, output]));
+  const fresh = Object.entries(plan.tasks).filter(([name, { output }]) => before.get(name) !== output);
+  const ids = noteOutputs(
+    db,
+    fresh.map(([, task]) => task),
+    new Map(named.map(({ id, output }) => [output, id])),
+  );
   const insert = "INSERT INTO plans (digest, meta) VALUES (?, ?) RETURNING id";
   const { id } = db.get<{ id: number }>(insert, digest, encode(plan.meta))!;
-  for (const [name, task] of Object.entries(plan.tasks)) {
+  const copies = others.length < named.length / 2;
+  if (copies) {
+    const copied =
+      "INSERT INTO plan_tasks (plan_id, name, output_id) SELECT ?, name, output_id FROM plan_tasks WHERE plan_id = ?";
+    db.run(copied, id, former!);
+    for (const { name } of others) db.run("DELETE FROM plan_tasks WHERE plan_id = ? AND name = ?", id, name);
+  }
+  for (const [name, task] of copies ? fresh : Object.entries(plan.tasks)) {
     const sql = "INSERT INTO plan_tasks (plan_id, name, output_id) VALUES (?, ?, ?)";
     db.run(sql, id, name, ids.get(task.output)!);
   }
   return id;
 }
 
-/** Notes what the tasks make, with spec and inputs. Returns database ids, of their inputs too. */
-function noteOutputs(db: SqliteConnection, tasks: readonly PlanTask[]): Map<OutputId, number> {
+/** Notes what the tasks make, with spec and inputs. `noted`: outputs with their specs. Returns all database ids, of their inputs too. */
+function noteOutputs(
+  db: SqliteConnection,
+  tasks: readonly PlanTask[],
+  noted: ReadonlyMap<OutputId, number>,
+): ReadonlyMap<OutputId, number> {
   // Inputs refer to ids of outputs that may come later in the plan; so the ids are given out before the rows are written.
   let next = db.get<{ next: number }>("SELECT coalesce(max(id), 0) + 1 AS next FROM outputs")!.next;
-  const ids = new Map<OutputId, number>();
-  const known = new Set<OutputId>(); // with their specs
+  const ids = new Map(noted);
+  const known = new Set(noted.keys()); // with their specs
   const idOf = (output: OutputId): number => {
     let id = ids.get(output);
     if (id !== undefined) return id;
@@ -108,12 +138,30 @@ function noteSpec(db: SqliteConnection, spec: BnormalMap): number {
   return (added ?? db.get<{ id: number }>("SELECT id FROM specs WHERE digest = ?", digest)!).id;
 }
 
-function plan(db: SqliteConnection, planDigest: string): Plan | undefined {
+function plan(db: SqliteConnection, planDigest: string, like: Plan | undefined): Plan | undefined {
   const sql = "SELECT id, meta FROM plans WHERE digest = ?";
   const row = db.get<{ id: number; meta: Uint8Array }>(sql, bytesOf(planDigest));
   if (row === undefined) return undefined;
-  const rows = db.all<TaskRow>(`${SELECT_TASKS} WHERE p.plan_id = ?`, row.id);
-  return planOf(row.meta, rows, outputsOf(db, unnamedInputs(rows)));
+  const read = (rows: readonly TaskRow[]) => planOf(row.meta, rows, outputsOf(db, unnamedInputs(rows)));
+  if (like === undefined) return read(db.all<TaskRow>(`${SELECT_TASKS} WHERE p.plan_id = ?`, row.id));
+  const named = namedOutputs(db, row.id);
+  const one = `${SELECT_TASKS} WHERE p.plan_id = ? AND p.name = ?`;
+  return planLike(
+    like,
+    named,
+    read(unlike(named, like).map(({ name }) => db.get<TaskRow>(one, row.id, name)!)),
+  );
+}
+
+/** As arrays and text: four times as fast as objects and bytes, and there may be a hundred thousand. */
+function namedOutputs(db: SqliteConnection, planId: number): NamedOutput[] {
+  return db
+    .allArrays<[name: string, id: number, output: OutputId]>(
+      `SELECT p.name, o.id, lower(hex(o.output)) FROM plan_tasks p JOIN outputs o ON o.id = p.output_id
+       WHERE p.plan_id = ? ORDER BY p.name`,
+      planId,
+    )
+    .map(([name, id, output]) => ({ name, id, output }));
 }
 
 function identity(db: SqliteConnection, output: OutputId): Awaited<ReturnType<RecordDb["identity"]>> {

@@ -379,8 +379,8 @@ export interface RecordDb extends AdoptionCalls, PastCalls {
   lastRun(pipeline: string): Promise<Run | undefined>;
   /** The newest slots that were taken of a series of the pipeline, latest start first, at most `limit`. */
   slots(pipeline: string, series: string, limit: number): Promise<TakenSlot[]>;
-  /** The plan of a run, put together again: its bencoding is what `planDigest` is of. */
-  plan(planDigest: string): Promise<Plan | undefined>;
+  /** The plan of a run: its bencoding is what `planDigest` is of. Tasks that `like` has, with the same output, are taken from there. */
+  plan(planDigest: string, like?: Plan): Promise<Plan | undefined>;
   /** Outputs whose ID begins with `prefix` (at least 4 hex digits), at most `limit`. */
   findOutputs(prefix: string, limit: number): Promise<OutputId[]>;
   /** Spec and inputs of an output that any plan of this record named. */

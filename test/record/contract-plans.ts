@@ -80,6 +80,51 @@ export function planContract(inRecord: InRecord): void {
     }
   });
 
+  inRecord("of a plan only those tasks are read that another at hand does not have", async (record) => {
+    const names = ["", "10", "9", "__proto__", "a\0b", "constructor", "\uffff", "\u{1f600}"];
+    const shape = (more: Readonly<Record<string, string[]>>) =>
+      planOf(Object.assign(Object.create(null), Object.fromEntries(names.map((name) => [name, []])), more));
+    const before = shape({ x: ["10"], y: ["x"], gone: ["y"] });
+    const { planDigest } = await record.startRun(startOf(before));
+    // `x` and what follows from it are others, `gone` is gone, `more` is new, and `9` has another's output.
+    const after = shape({ x: ["9"], y: ["x"], more: ["y"] });
+    const swapped = { ...after, tasks: Object.assign(Object.create(null), after.tasks) } as typeof after;
+    (swapped.tasks as Record<string, unknown>)["9"] = after.tasks["10"];
+    const again = (await record.plan(planDigest, swapped))!;
+    assert.equal(planDigestOf(again), planDigest);
+    assert.deepEqual(
+      Object.keys(again.tasks)
+        .filter((name) => again.tasks[name] === swapped.tasks[name])
+        .sort(),
+      names.filter((name) => name !== "9").sort(),
+    );
+    for (const like of [before, after, planOf({}), swapped])
+      assert.equal(planDigestOf((await record.plan(planDigest, like))!), planDigest);
+    assert.equal(await record.plan("0".repeat(64), after), undefined);
+  });
+
+  inRecord(
+    "each of a pipeline's plans comes back, however much of it was in the one before",
+    async (record) => {
+      const shapes: Record<string, string[]>[] = [
+        { a: [], b: ["a"], c: ["b"], d: [], e: ["d"] },
+        { a: [], b: ["a"], c: ["b"], d: [], f: ["d"] }, // one removed, one added
+        { a: [], b: ["a"], c: ["b"], d: [], f: ["a"] }, // one is another
+        { z: [], y: ["z"], a: ["y"] }, // nearly nothing is left
+        {},
+        { a: [], b: ["a"], c: ["b"], d: [], e: ["d", "c"], "a\0b": [] },
+        { a: [], b: ["a"], c: ["b"], d: [], "a\0b": ["d"], "a\0": ["b"] },
+      ];
+      const digests: string[] = [];
+      for (const shape of shapes) {
+        const request = startOf(planOf(shape));
+        digests.push((await record.startRun(request)).planDigest);
+      }
+      for (const [i, digest] of digests.entries())
+        assert.equal(planDigestOf((await record.plan(digest))!), planDigestOf(planOf(shapes[i]!)));
+    },
+  );
+
   inRecord("a plan of 10,000 tasks is noted, and a second time costs a look", async (record) => {
     const shape: Record<string, string[]> = {};
     for (let i = 0; i < 10_000; i++) shape[`t${i}`] = i < 10 ? [] : [`t${i - 1}`, `t${i - 7}`];
