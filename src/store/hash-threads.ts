@@ -1,5 +1,6 @@
 // Threads that hash large files: a core each, while steps go on being started and waited for. They are started when there is
 // first something for them to do, and keep no process alive.
+import { readFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import type { FileContent } from "./read-through.ts";
@@ -19,7 +20,7 @@ export interface HashAnswer {
 interface Job {
   readonly request: HashRequest;
   readonly signal: AbortSignal | undefined;
-  resolve(content: FileContent): void;
+  resolve(content: FileContent | undefined): void;
   reject(error: unknown): void;
 }
 
@@ -35,8 +36,11 @@ export const HASH_THREADS = availableParallelism();
 const threads: Thread[] = [];
 const waiting: Job[] = [];
 
-/** Reads the file at an absolute path in a thread of its own. Rejects with the signal's reason, and with system errors. */
-export function hashInThread(request: HashRequest, signal?: AbortSignal): Promise<FileContent> {
+/**
+ * Reads the file at an absolute path in a thread of its own; undefined where none is to be had. Rejects with the signal's reason, and
+ * with system errors.
+ */
+export function hashInThread(request: HashRequest, signal?: AbortSignal): Promise<FileContent | undefined> {
   return new Promise((resolve, reject) => {
     waiting.push({ request, signal, resolve, reject });
     assign();
@@ -45,13 +49,11 @@ export function hashInThread(request: HashRequest, signal?: AbortSignal): Promis
 
 function assign(): void {
   while (waiting.length > 0) {
-    let thread = threads.find(({ job }) => job === undefined);
-    if (thread === undefined) {
-      if (threads.length === HASH_THREADS) return;
-      thread = start();
-    }
+    const thread = threads.find(({ job }) => job === undefined) ?? start();
+    if (thread === undefined && threads.length > 0) return;
     const job = waiting.shift()!;
     if (job.signal?.aborted) job.reject(job.signal.reason);
+    else if (thread === undefined) job.resolve(undefined);
     else give(thread, job);
   }
 }
@@ -77,25 +79,41 @@ function give(thread: Thread, job: Job): void {
   });
   const gone = () => {
     end();
-    job.reject(new Error(`the thread that hashed ${job.request.path} ended`));
+    job.resolve(undefined);
     assign();
   };
   thread.worker.once("exit", gone);
   thread.worker.postMessage(job.request);
 }
 
-function start(): Thread {
+/** Undefined where there are enough, or there may be no more. */
+function start(): Thread | undefined {
+  if (threads.length === HASH_THREADS || areAddressesLimited()) return undefined;
   const extension = import.meta.url.slice(import.meta.url.lastIndexOf("."));
   const memory = new SharedArrayBuffer(4);
-  const worker = new Worker(new URL(`./hash-thread${extension}`, import.meta.url), {
-    workerData: memory,
-    stdin: false,
-    execArgv: [],
-  });
+  let worker: Worker;
+  try {
+    worker = new Worker(new URL(`./hash-thread${extension}`, import.meta.url), {
+      workerData: memory,
+      stdin: false,
+      execArgv: [],
+    });
+  } catch {
+    return undefined; // EAGAIN: the user may have no more threads (`ulimit -u`)
+  }
   const thread: Thread = { worker, stopped: new Int32Array(memory), job: undefined };
   threads.push(thread);
   worker.unref();
-  worker.on("error", () => {}); // `exit` follows, and says so to who waits
+  worker.on("error", () => {}); // `exit` follows, and tells who waits
   worker.once("exit", () => threads.splice(threads.indexOf(thread), 1));
   return thread;
+}
+
+/** Each thread reserves more than a gigabyte of addresses, and the whole process ends where they do not suffice (`ulimit -v`). */
+function areAddressesLimited(): boolean {
+  try {
+    return !/^Max address space +unlimited /m.test(readFileSync("/proc/self/limits", "latin1"));
+  } catch {
+    return false; // no Linux: there nobody limits them
+  }
 }

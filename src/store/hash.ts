@@ -72,7 +72,9 @@ export function hashFile(
 ): FileContent | Promise<FileContent> {
   if (sizeBytes <= SMALL_BYTES) return hashSmallFile(path, sizeBytes, needles);
   if (sizeBytes <= FEW_MIB) return hashHere(path, needles, signal);
-  return hashInThread({ path: resolve(path), needles: needles.all }, signal);
+  return hashInThread({ path: resolve(path), needles: needles.all }, signal).then(
+    (content) => content ?? hashHere(path, needles, signal),
+  );
 }
 
 /** What a file is before its content is read. */

@@ -1,5 +1,6 @@
 // Large files are hashed by threads, some at a time; what comes of it is the same as of small ones.
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { hash } from "node:crypto";
 import {
   closeSync,
@@ -12,6 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { pathToFileURL } from "node:url";
 import { hashEntries, hashFile, hashTree } from "../../src/store/hash.ts";
 import { Needles } from "../../src/store/needles.ts";
 import { Turn } from "../../src/store/turn.ts";
@@ -85,4 +87,28 @@ test("a large file that is not there, changes, or is no longer wanted fails as a
   const look = () => ({ size: LARGE - 1, executable: false });
   await assert.rejects(hashEntries(dir, listed, { look, turn: new Turn() }), { code: "bad-output" });
   assert.equal((await hashTree(file)).sizeBytes, LARGE);
+});
+
+const HASH_MODULE = pathToFileURL(join(import.meta.dirname, "../../src/store/hash.ts")).href;
+
+/** What a process prints that hashes the file alone, with `flags` for Node.js, and started by `under`. */
+function hashedApart(file: string, flags: readonly string[], under: readonly string[] = []): string {
+  const code = `import { hashFile } from "${HASH_MODULE}"; console.log((await hashFile(process.argv[1], ${LARGE})).sha256);`;
+  const node = [process.execPath, ...flags, "--input-type=module", "-e", code, file];
+  const [program, ...args] = [...under, ...node];
+  const { stdout, stderr } = spawnSync(program!, args, { encoding: "utf8" });
+  return stdout.trim() || stderr;
+}
+
+test("where no thread can be started, a large file is hashed all the same", (t) => {
+  const file = fileOf(join(scratch(t), "file"), LARGE, { [LARGE - 1]: "x" });
+  assert.equal(hashedApart(file, ["--permission", "--allow-fs-read=*"]), sha256(file));
+});
+
+test("where addresses are limited no thread is started, which would end the process", {
+  skip: process.platform !== "linux",
+}, (t) => {
+  const file = fileOf(join(scratch(t), "file"), LARGE, { [LARGE - 1]: "x" });
+  const limited = ["/bin/sh", "-c", 'ulimit -v 2200000; exec "$@"', "sh"];
+  assert.equal(hashedApart(file, [], limited), sha256(file));
 });
