@@ -69,7 +69,9 @@ export async function openFolderStore(
 ): Promise<Store> {
   const root = makeRoot(resolve(dir));
   try {
-    if (look && existsSync(`${root}/id`)) return new FolderStore(root, idOf(root));
+    // Empty folders may have been lost on the way here: a copy may leave them out.
+    if (look && existsSync(`${root}/id`) && existsSync(`${root}/tmp`))
+      return new FolderStore(root, idOf(root));
     for (const name of ["outputs", "receipts", "sources", "tmp", "logs"])
       mkdirSync(`${root}/${name}`, { recursive: true });
     ignoreInGit(root);

@@ -70,6 +70,13 @@ test("a store's id moves with it, is one for all who open it, and is never guess
   }
 });
 
+test("a store that is only looked at has its scratch folder again, if that was lost", async (t) => {
+  const { dir } = await fresh(t);
+  rmSync(`${dir}/tmp`, { recursive: true });
+  const { scratchDir } = await openFolderStore(dir, { look: true });
+  assert.deepEqual(readdirSync(scratchDir), []);
+});
+
 test("what cannot be a store is told as such", async (t) => {
   const dir = build(scratch(t), { file: "" });
   for (const path of ["file", "file/below"]) {
