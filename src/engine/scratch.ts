@@ -15,20 +15,23 @@ const RUBBISH_AGE_MS = 3_600_000;
 export async function sweepScratch(record: RecordDb, store: Store, host: string): Promise<void> {
   for (const name of readdirSync(store.scratchDir)) {
     const path = join(store.scratchDir, name);
-    if (/^(source-|incoming-|\.probe-)/.test(name) && isOld(path)) await removeTree(path);
+    if (/^(source-|incoming-|\.probe-)/.test(name) && isOld(path)) await tried(() => removeTree(path));
     // A verification holds a slot as long as it lives; a young one may not have come to that yet.
-    if (/^verify-/.test(name) && isOld(path) && !isHeld(path)) await removeTree(path);
+    if (/^verify-/.test(name) && isOld(path)) await tried(() => removeUnheld(path));
   }
-  for (const name of await leftRuns(record, store, host)) {
-    const path = join(store.scratchDir, name);
-    try {
-      if (isHeld(path)) continue;
-      forgetInputLinks(name);
-      await removeTree(path);
-    } catch {
-      // Another run sweeps it at this moment, or may and we may not. What stays is tried again by the next run.
-    }
-  }
+  for (const name of await leftRuns(record, store, host))
+    await tried(() => removeUnheld(join(store.scratchDir, name), () => forgetInputLinks(name)));
+}
+
+/** Another run sweeps it at this moment, or may and we may not: it is another user's. What stays is tried again by the next run. */
+async function tried(sweep: () => Promise<void>): Promise<void> {
+  await sweep().catch(() => {});
+}
+
+async function removeUnheld(folder: string, first = () => {}): Promise<void> {
+  if (isHeld(folder)) return;
+  first();
+  await removeTree(folder);
 }
 
 function isOld(path: string): boolean {

@@ -1,6 +1,6 @@
 // What dead runs left in the scratch area, and how long what is due will take.
 import assert from "node:assert/strict";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, utimesSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import test from "node:test";
@@ -30,6 +30,15 @@ test("a run with nothing due sweeps too", async (t) => {
   mkdirSync(join(rig.store.scratchDir, run, "0", "work"), { recursive: true });
   assert.deepEqual((await rig.run(plan)).ranTasks, []);
   assert.deepEqual(readdirSync(rig.store.scratchDir), []);
+});
+
+test("what cannot be swept is no run's failure", async (t) => {
+  const rig = await openRig(t);
+  const old = join(rig.store.scratchDir, "verify-0123456789abcdef");
+  writeFileSync(old, "no folder, and so nothing in which a slot could be looked for");
+  utimesSync(old, 1, 1);
+  assert.deepEqual((await rig.run(planOf({ a: "echo > $OUTPUT" }))).ranTasks, ["a"]);
+  assert.deepEqual(readdirSync(rig.store.scratchDir), ["verify-0123456789abcdef"]);
 });
 
 test("folders that this record knows nothing of are left alone", async (t) => {
