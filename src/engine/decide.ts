@@ -26,6 +26,9 @@ export interface Decision {
   readonly done: ReadonlyMap<number, Success>;
 }
 
+/** One for all: a hundred thousand tasks may have it. */
+const NEVER_MADE: Cause = Object.freeze({ kind: "none" });
+
 /**
  * Decides for `goals` (node indexes) and all above them that is needed. Yields lists of nodes; is answered with one
  * fact for each, in order. Promise 6: a goal that is done ends the search; a stale success is done as a goal, but
@@ -57,7 +60,7 @@ export function* decide(
     const next = new Set<number>();
     for (const node of layer) {
       if (due.has(node)) continue;
-      const cause = force.has(node) ? { kind: "none" as const } : causeOf(facts.get(node)!, asInput);
+      const cause = force.has(node) ? NEVER_MADE : causeOf(facts.get(node)!, asInput);
       if (cause === undefined) {
         done.set(node, (facts.get(node) as Fact & { kind: "done" }).success);
         continue;
@@ -76,7 +79,7 @@ export function* decide(
 function causeOf(fact: Fact, asInput: boolean): Cause | undefined {
   switch (fact.kind) {
     case "none":
-      return { kind: "none" };
+      return NEVER_MADE;
     case "lost":
       return { kind: "lost" };
     case "damaged":

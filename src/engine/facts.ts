@@ -86,6 +86,8 @@ async function answered<Question, Answer, Result>(
   }
 }
 
+const NOT_KNOWN: Fact = Object.freeze({ kind: "none" });
+
 /** One fact for each output, in order: few round trips for all of them, plus a look at each that cannot be trusted unseen. */
 async function factsOf(outputs: readonly OutputId[], source: FactSource): Promise<Fact[]> {
   const { record, demands } = source;
@@ -95,7 +97,7 @@ async function factsOf(outputs: readonly OutputId[], source: FactSource): Promis
     .filter((success) => isolationSuffices(success.isolation, demands.of(success.output)));
   const found = await factsOfSuccesses(known, source);
   const facts = new Map(known.map(({ output }, i) => [output, found[i]!]));
-  return outputs.map((output) => facts.get(output) ?? { kind: "none" });
+  return outputs.map((output) => facts.get(output) ?? NOT_KNOWN);
 }
 
 /** Whether the bytes of successes are there to be trusted, one fact for each, in order. With `mark` it is written down. */

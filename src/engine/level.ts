@@ -28,8 +28,8 @@ import { keepSources } from "./sources.ts";
 import { refuseSqlForFiles } from "./sql-destination.ts";
 import { gpuEnv } from "./start-queue.ts";
 import { takeStep } from "./step.ts";
-import { digestsOf, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
-import type { Made } from "./strays.ts";
+import { digestsOf, madeOutput, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
+import { type Made, madeBy } from "./strays.ts";
 import { type Surroundings, Work } from "./work.ts";
 
 /** What all levels of a run share, and add to. */
@@ -43,7 +43,8 @@ export interface Shared extends Surroundings {
   emit(event: RunEvent): void;
   /** The next execution's name. */
   nextExecution(): string;
-  committed(made: Made): void;
+  /** `store`: id of the one that it lies in. */
+  committed(made: Made, store: string): void;
   readonly failures: FailedTask[];
   /** Counts of tasks; `more`: those of plans that tasks wrote. */
   readonly counts: { same: number; notStarted: number; more: number };
@@ -149,7 +150,10 @@ class Level {
     };
     const startedAt = Date.now();
     const outcome = await takeStep(context, request);
-    if (outcome.kind === "ran") committed({ task: request.task, success: outcome.success, startedAt });
+    if (outcome.kind === "ran") {
+      const { success } = outcome;
+      committed(madeBy(request.task, madeOutput(request), success, startedAt), success.store);
+    }
     if (expansion === undefined || (outcome.kind !== "ran" && outcome.kind !== "reused")) return outcome;
     const ran = outcome.kind === "ran";
     return { kind: "expanded", expansion: (ran && outcome.stands) || outcome.success, ran };
@@ -222,9 +226,9 @@ class Level {
       const decision = await decideNow(plan, graph, [goal], source, { inputsOnly: true });
       const innerWork = new Work(plan, graph, this.#shared, `${name}/`);
       innerWork.add(decision);
-      await refuseSqlForFiles(innerWork.parsed(), stores);
-      await readyFor(shutIn, innerWork.parsed(), source.demands);
-      await keepSources(innerWork.runnables(), stores.main);
+      await refuseSqlForFiles(innerWork.notable(), stores);
+      await readyFor(shutIn, innerWork.parsed(decision.due.keys()), source.demands);
+      await keepSources(innerWork.notable(), stores.main);
       const { tasks } = closure(graph, [goal]);
       counts.more += tasks;
       counts.same += decision.same.length;
@@ -280,9 +284,8 @@ class Level {
     const { plan, graph, work, source, shutIn } = this.#request;
     const more = await decideNow(plan, graph, [node], source, { inputsOnly: true });
     work.add(more);
-    const added = [...more.due.keys()].map((due) => work.of(due));
-    await refuseSqlForFiles(added, source.stores);
-    await readyFor(shutIn, added, source.demands);
+    await refuseSqlForFiles(work.parsed(more.due.keys()), source.stores);
+    await readyFor(shutIn, work.parsed(more.due.keys()), source.demands);
     for (const same of more.same) {
       const success = more.done.get(same)!;
       this.#tell(same, "done", { outcome: { kind: "same", success } });

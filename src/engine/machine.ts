@@ -35,6 +35,7 @@ export class Machine {
   readonly gpus: readonly string[];
   readonly memoryBytes: number;
   readonly #pools: Pools;
+  readonly #cpus = new Map<number, Amounts>();
 
   /** Throws `bad-settings` for sizes that are none. */
   constructor({ resources = {}, pools = {}, jobs = 1, env = process.env }: MachineOptions = {}) {
@@ -63,6 +64,12 @@ export class Machine {
   /** What an attempt of a task takes. Memory that has grown beyond the machine's is all of it. */
   asks({ cpus, memory, gpus, pool }: TaskOptions, attempt: number): Amounts {
     const asks = new Map([["cpus", cpus]]);
+    if (memory === undefined && gpus === 0 && Object.keys(pool).length === 0) {
+      // One for all that want only that: all tasks of a wide plan may wait at once.
+      const same = this.#cpus.get(cpus) ?? asks;
+      this.#cpus.set(cpus, same);
+      return same;
+    }
     if (memory !== undefined) asks.set("memory", Math.min(atAttempt(memory, attempt), this.memoryBytes));
     if (gpus > 0) asks.set("gpus", gpus);
     for (const [name, count] of Object.entries(pool)) asks.set(`pool ${name}`, count);

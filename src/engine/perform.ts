@@ -87,9 +87,9 @@ export async function perform(performance: Performance): Promise<Performed> {
       failures,
       counts,
       nextExecution: () => `${run}-${++executions}`,
-      committed(one) {
+      committed(one, store) {
         made.push(one);
-        settler.committed(one.success.store);
+        settler.committed(store);
       },
       context: {
         ...performance,
@@ -120,19 +120,17 @@ export async function perform(performance: Performance): Promise<Performed> {
     await removeTree(folder);
     await settler.finish();
   }
-  const damaged = new Set(failures.map(({ output }) => output));
   // An output may be made twice, when its first bytes were damaged by a task: one is told as failed or reused then.
-  const ran = new Set(made.map(({ success }) => success.output)).difference(damaged).size;
-  return { ran, ...counts, failures };
+  const sound = new Set(made.map(({ output }) => output));
+  for (const { output } of failures) sound.delete(output);
+  return { ran: sound.size, ...counts, failures };
 }
 
-function warnOfImages({ decision, shutIn, work, emit }: Performance): void {
+function warnOfImages({ shutIn, work, emit }: Performance): void {
   if (shutIn.one === "container") return;
-  const named = [...decision.due.keys()]
-    .map((node) => work.of(node))
-    .filter(
-      ({ runnable, planTask }) => runnable.image !== undefined && shutIn.of(planTask).kind !== "container",
-    );
+  const named = [...work.notable()].filter(
+    ({ runnable, planTask }) => runnable.image !== undefined && shutIn.of(planTask).kind !== "container",
+  );
   if (named.length === 0) return;
   const shown = named.slice(0, 3).map(({ task }) => task);
   const more = named.length > shown.length ? ` and ${named.length - shown.length} more` : "";

@@ -147,20 +147,22 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const work = new Work(plan, graph, { callerEnv, configured, machine });
   work.add(decision);
   // A store that cannot be opened is told of before anything runs.
-  for (const node of decision.due.keys()) await stores.named(work.of(node).options.store);
-  await refuseSqlForFiles(work.parsed(), stores);
+  for (const name of work.storeNames) await stores.named(name);
+  await refuseSqlForFiles(work.notable(), stores);
   const missing = work.missingSecrets();
   if (missing.length > 0) throw secretMissing(missing);
-  await readyFor(shutIn, work.parsed(), demands);
-  await keepSources(work.runnables(), stores.main);
+  await readyFor(shutIn, work.parsed(decision.due.keys()), demands);
+  await keepSources(work.notable(), stores.main);
 
   const digest = plan === given ? options.planDigest : undefined;
   const noted = await noteRun(plan, digest ?? planDigest(plan), goals, options, host);
   let { tasks } = closure(graph, goalNodes);
   const due = [...decision.due.keys()];
   // A slot costs a few folders: no more than there can be use for, which a plan yet to be written leaves open.
-  const grows = due.some((node) => work.of(node).runnable.expand);
-  const most = Math.max(1, Math.min(options.jobs ?? defaultJobs(), grows ? Number.POSITIVE_INFINITY : tasks));
+  const most = Math.max(
+    1,
+    Math.min(options.jobs ?? defaultJobs(), work.grows ? Number.POSITIVE_INFINITY : tasks),
+  );
   const jobs = options.queue?.jobs ?? most;
   const names = new Map(due.map((node) => [node, nameOf(node)]));
   const durations = await record.durations([...names.values()]);

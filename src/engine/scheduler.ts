@@ -93,14 +93,30 @@ interface Entry {
   waiting?: Waiting;
 }
 
+/** Of nearly all that are done: a hundred thousand entries of their own would stay till the end. */
+const DONE: Readonly<Entry> = Object.freeze({
+  state: "done",
+  missing: 0,
+  attempt: 1,
+  polls: 0,
+  inputsLost: 0,
+});
+
 /** How often an input may turn out to be gone before its dependent fails for it. */
 const MAX_INPUTS_LOST = 3;
+
+function hasEnded(state: NodeState): boolean {
+  return state === "done" || state === "failed" || state === "notStarted";
+}
 
 /** Runs the due nodes. Resolves to the state of each when nothing more can be started and nothing is under way. */
 export async function schedule(request: Schedule): Promise<ReadonlyMap<number, NodeState>> {
   const { graph, stop, keepGoing, queue } = request;
   const entries = new Map<number, Entry>();
+  /** Of nodes that another waits for. What nobody waits for any more is dropped; who is decided on anew brings it again. */
   const successes = new Map(request.done);
+  /** How many dependents of each node have not ended. */
+  const waitedForBy = new Int32Array(graph.outputs.length);
   const ready: number[] = [];
   let nextReady = 0;
   let looked = 0;
@@ -121,10 +137,19 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   /** The only place where a node's state changes. */
   function set(node: number, state: NodeState, details: StateDetails = {}) {
     const entry = entries.get(node)!;
+    const hadEnded = hasEnded(entry.state);
     entry.state = state;
     if (state === "ready") ready.push(node);
     else leaveQueue(entry);
+    if (hasEnded(state) && !hadEnded) {
+      letInputsGo(node);
+      if (state === "done" && entry.inputsLost === 0) entries.set(node, DONE);
+    }
     request.onState(node, state, details);
+  }
+
+  function letInputsGo(node: number) {
+    for (const input of graph.inputs(node)) if (--waitedForBy[input]! === 0) successes.delete(input);
   }
 
   function leaveQueue(entry: Entry) {
@@ -152,6 +177,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     });
     for (const node of fresh) {
       successes.delete(node);
+      for (const input of graph.inputs(node)) waitedForBy[input]!++;
       entries.set(node, {
         state: "waiting",
         missing: 0,
@@ -176,7 +202,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   }
 
   function finished(node: number, success: Success, outcome: StepOutcome) {
-    successes.set(node, success);
+    if (waitedForBy[node]! > 0) successes.set(node, success);
     set(node, "done", { outcome });
     for (const dependent of graph.dependents(node)) {
       const entry = entries.get(dependent);
@@ -379,10 +405,11 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     close();
     for (const callOff of timers.values()) callOff();
   }
+  const states = new Map<number, NodeState>();
   for (const [node, { state }] of entries) {
-    if (state !== "done" && state !== "failed" && state !== "notStarted")
-      set(node, state === "retrying" ? "failed" : "notStarted");
+    if (!hasEnded(state)) set(node, state === "retrying" ? "failed" : "notStarted");
+    states.set(node, entries.get(node)!.state);
   }
   if (fatal !== undefined) throw fatal.error;
-  return new Map([...entries].map(([node, { state }]) => [node, state]));
+  return states;
 }

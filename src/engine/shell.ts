@@ -75,7 +75,7 @@ export async function openShell(given: Plan, task: string, options: ShellOptions
   if (runnable.sql !== undefined && !store.performsSql) throw sqlForFiles(task, store.url);
   const { env: secretEnv } = await new Secrets(callerEnv).of(secrets);
   const handed = { ...passed(pass, callerEnv), ...secretEnv };
-  await keepSources([runnable], stores.main);
+  await keepSources([{ runnable }], stores.main);
   const shutIn = await new Sandboxes(configured, options).open(plan, graph);
   const sandbox = shutIn.of(planTask);
   const demands = await demandsOf(plan, graph, shutIn, record);

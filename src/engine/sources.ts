@@ -11,11 +11,12 @@ import type { Runnable } from "./runnable.ts";
  * kept already; staging says so if not. Throws `source-changed` if a file was edited since it was planned.
  */
 export async function keepSources(
-  runnables: Iterable<Pick<Runnable, "files" | "module">>,
+  tasks: Iterable<{ readonly runnable: Pick<Runnable, "files" | "module"> }>,
   store: Store,
 ): Promise<void> {
   const kept = new Set<string>();
-  for (const { files, module } of runnables) {
+  for (const { runnable } of tasks) {
+    const { files, module } = runnable;
     if (module !== undefined && !kept.has(module.module)) {
       kept.add(module.module);
       await keepModule(module.module, store);

@@ -106,8 +106,8 @@ export async function status(given: Plan, options: StatusOptions): Promise<Statu
   const machine = new Machine(options);
   const work = new Work(plan, graph, { callerEnv: process.env, configured, machine }); // a run would refuse what is wrong with it
   work.add(decision);
-  await refuseSqlForFiles(work.parsed(), stores);
-  await readyFor(shutIn, work.parsed(), demands);
+  await refuseSqlForFiles(work.notable(), stores);
+  await readyFor(shutIn, work.parsed(decision.due.keys()), demands);
   const order = [...graph.order].filter((node) => decision.due.has(node));
   const tasks = order.map((node) => graph.names(node)[0] ?? graph.outputs[node]!);
   const durations = await record.durations(tasks);

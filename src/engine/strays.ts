@@ -1,16 +1,23 @@
 // Promise 9, its last net: processes that left both their group and the descriptor are found by their environment before
 // the run ends. They are ended, and everything committed since their step began is hashed again.
 import type { OutputId } from "../plan/types.ts";
-import type { RecordDb, Success } from "../record/types.ts";
+import type { ExecutionId, RecordDb, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
 import type { Executor } from "./executors/types.ts";
 
-/** A success of this run, and when its step began. */
+/** A success of this run, and when its step began: no more than that, since all are kept until the run ends. */
 export interface Made {
   readonly task: string;
-  readonly success: Success;
+  readonly output: OutputId;
+  readonly execution: ExecutionId;
+  readonly success: number;
   readonly startedAt: number;
+}
+
+/** `output`: the plan's own text for it. */
+export function madeBy(task: string, output: OutputId, { id, execution }: Success, startedAt: number): Made {
+  return { task, output, execution, success: id, startedAt };
 }
 
 /** Returns what turned out to be damaged; its successes are marked. */
@@ -28,7 +35,7 @@ export async function endStrays(
   if (strays.length === 0) return [];
   let since = Number.POSITIVE_INFINITY;
   for (const { command, pid, step } of strays) {
-    const maker = made.find(({ success }) => step === `${run}/${success.execution}`);
+    const maker = made.find(({ execution }) => step === `${run}/${execution}`);
     since = Math.min(since, maker?.startedAt ?? 0); // a failed step's: it may have touched all that was made
     emit({
       event: "warning",
@@ -39,10 +46,11 @@ export async function endStrays(
     });
   }
   const damaged = [];
-  const standing = await record.successes(made.map(({ success }) => success.output));
-  for (const { task, success } of made) {
+  const standing = await record.successes(made.map(({ output }) => output));
+  for (const { task, output, success: id } of made) {
+    const success = standing.get(output);
     // What does not stand any more is known already: a task damaged it, say, which is told as that.
-    if (standing.get(success.output)?.id !== success.id) continue;
+    if (success?.id !== id) continue;
     if (success.madeAt < since || (await stores.rehash(success))?.digest === success.treeDigest) continue;
     await record.mark([success.id], "damaged");
     const failure: TaskFailure = {
@@ -54,8 +62,8 @@ export async function endStrays(
       attempt: 1,
       attempts: 1,
     };
-    damaged.push({ task, output: success.output, failure });
-    emit({ event: "task.failed", task, output: success.output, failure });
+    damaged.push({ task, output, failure });
+    emit({ event: "task.failed", task, output, failure });
   }
   return damaged;
 }

@@ -144,7 +144,7 @@ class Attempt {
     await sandbox.ready({ isolation, image: runnable.image });
     await clearSlot(slot);
     await removeTree(this.#log.path);
-    await keepSources([runnable], stores.main);
+    await keepSources([{ runnable }], stores.main);
     const making = { name: `${id}-${step}`, output: success.output, top: topOf(slot) };
     const store = await this.#makingStore();
     await using prepared = await prepareMaking(store, this.#inputs, this.#context, making, stop);

