@@ -16,19 +16,20 @@ import { expansionKey, expansionOutput, readExpansion } from "./expansion.ts";
 import { cutOffNow, decideNow, type FactSource, firstThere } from "./facts.ts";
 import { engineFailure } from "./failure.ts";
 import { pinImages } from "./images.ts";
+import type { NodeState } from "./node-state.ts";
 import { limitsOf } from "./options.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import { retryInMs } from "./retry.ts";
 import type { FailedTask } from "./run.ts";
 import { readyFor } from "./sandbox/open.ts";
 import type { PlanSandboxes } from "./sandbox/sandboxes.ts";
-import { type NodeState, type StateDetails, schedule, type Take } from "./scheduler.ts";
+import { type StateDetails, schedule, type Take } from "./scheduler.ts";
 import type { RunQueue } from "./shared-queue.ts";
 import { keepSources } from "./sources.ts";
 import { refuseSqlForFiles } from "./sql-destination.ts";
 import { gpuEnv } from "./start-queue.ts";
 import { takeStep } from "./step.ts";
-import { digestsOf, madeOutput, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
+import { digestsOf, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
 import { type Made, madeBy } from "./strays.ts";
 import { type Surroundings, Work } from "./work.ts";
 
@@ -150,10 +151,7 @@ class Level {
     };
     const startedAt = Date.now();
     const outcome = await takeStep(context, request);
-    if (outcome.kind === "ran") {
-      const { success } = outcome;
-      committed(madeBy(request.task, madeOutput(request), success, startedAt), success.store);
-    }
+    if (outcome.kind === "ran") committed(madeBy(request, outcome.success, startedAt), outcome.success.store);
     if (expansion === undefined || (outcome.kind !== "ran" && outcome.kind !== "reused")) return outcome;
     const ran = outcome.kind === "ran";
     return { kind: "expanded", expansion: (ran && outcome.stands) || outcome.success, ran };

@@ -32,6 +32,7 @@ import { secretMissing } from "./secrets/references.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import type { SharedQueue } from "./shared-queue.ts";
 import { keepSources, sourceReader } from "./sources.ts";
+import { spareMemory } from "./spare-memory.ts";
 import { refuseSqlForFiles } from "./sql-destination.ts";
 import { Work } from "./work.ts";
 
@@ -154,6 +155,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   await readyFor(shutIn, work.parsed(decision.due.keys()), demands);
   await keepSources(work.notable(), stores.main);
 
+  spareMemory(decision.due.size);
   const digest = plan === given ? options.planDigest : undefined;
   const noted = await noteRun(plan, digest ?? planDigest(plan), goals, options, host);
   let { tasks } = closure(graph, goalNodes);
@@ -211,6 +213,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   try {
     await sweepScratch(record, stores.main, host.host);
     if (due.length > 0) {
+      spareMemory(due.length);
       const performed = await perform({
         run: noted.id,
         plan,

@@ -4,20 +4,10 @@ import type { PlanGraph } from "../plan/graph.ts";
 import type { ExecutionId, Success } from "../record/types.ts";
 import type { TaskFailure } from "./events.ts";
 import type { Amounts } from "./machine.ts";
+import { DONE, type Entry, hasEnded, type NodeState } from "./node-state.ts";
 import type { RunQueue } from "./shared-queue.ts";
-import type { Grant, Rank, Waiting } from "./start-queue.ts";
+import type { Grant, Rank } from "./start-queue.ts";
 import type { StepOutcome } from "./step-types.ts";
-
-export type NodeState =
-  | "waiting" // for inputs
-  | "ready"
-  | "running"
-  | "held" // another run makes it
-  | "expanded" // the plan that it wrote is performed
-  | "retrying"
-  | "done"
-  | "failed"
-  | "notStarted";
 
 /** What one step needs from the loop. */
 export interface Take {
@@ -81,33 +71,8 @@ export interface StateDetails {
   readonly because?: number;
 }
 
-interface Entry {
-  state: NodeState;
-  /** Distinct inputs that are not done. */
-  missing: number;
-  attempt: number;
-  waitedFor?: ExecutionId;
-  polls: number;
-  inputsLost: number;
-  /** Its place in the queue, while it has one. */
-  waiting?: Waiting;
-}
-
-/** Of nearly all that are done: a hundred thousand entries of their own would stay till the end. */
-const DONE: Readonly<Entry> = Object.freeze({
-  state: "done",
-  missing: 0,
-  attempt: 1,
-  polls: 0,
-  inputsLost: 0,
-});
-
 /** How often an input may turn out to be gone before its dependent fails for it. */
 const MAX_INPUTS_LOST = 3;
-
-function hasEnded(state: NodeState): boolean {
-  return state === "done" || state === "failed" || state === "notStarted";
-}
 
 /** Runs the due nodes. Resolves to the state of each when nothing more can be started and nothing is under way. */
 export async function schedule(request: Schedule): Promise<ReadonlyMap<number, NodeState>> {

@@ -5,6 +5,7 @@ import type { ExecutionId, RecordDb, Success } from "../record/types.ts";
 import type { Stores } from "../store/stores.ts";
 import type { RunEvent, TaskFailure } from "./events.ts";
 import type { Executor } from "./executors/types.ts";
+import { madeOutput, type StepRequest } from "./step-types.ts";
 
 /** A success of this run, and when its step began: no more than that, since all are kept until the run ends. */
 export interface Made {
@@ -15,9 +16,9 @@ export interface Made {
   readonly startedAt: number;
 }
 
-/** `output`: the plan's own text for it. */
-export function madeBy(task: string, output: OutputId, { id, execution }: Success, startedAt: number): Made {
-  return { task, output, execution, success: id, startedAt };
+export function madeBy(request: StepRequest, { id, execution }: Success, startedAt: number): Made {
+  // The plan's own text for the output: one of the record's would be another.
+  return { task: request.task, output: madeOutput(request), execution, success: id, startedAt };
 }
 
 /** Returns what turned out to be damaged; its successes are marked. */

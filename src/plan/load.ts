@@ -1,28 +1,42 @@
 // Plan files: read, and believed only once every ID has been computed again.
 import { hash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { basename } from "node:path";
 import { AlamodeError, errnoOf } from "../errors.ts";
 import { outputOf } from "./encode.ts";
+import { whatStays } from "./growing.ts";
 import { mismatch, readPlan } from "./plan-reader.ts";
 import { type Plan, specOf } from "./types.ts";
 
 /** Reads a plan file. Throws `plan-not-found`, and what `decodePlan` throws. */
 export async function loadPlan(path: string): Promise<Plan> {
-  return decodePlan(await bytesOf(path), basename(path));
+  return fromFile(path, (bytes) => decodePlan(bytes, basename(path)));
 }
 
 /** The same, with the plan's digest: its file's, since decoding takes no other bytes than encoding gives. */
 export async function loadWithDigest(
   path: string,
 ): Promise<{ readonly plan: Plan; readonly digest: string }> {
-  const bytes = await bytesOf(path);
-  return { plan: decodePlan(bytes, basename(path)), digest: hash("sha256", bytes, "hex") };
+  return fromFile(path, (bytes) => ({
+    plan: decodePlan(bytes, basename(path)),
+    digest: hash("sha256", bytes, "hex"),
+  }));
 }
 
-async function bytesOf(path: string): Promise<Uint8Array> {
+/** Of this size a file has a buffer of its own. */
+const LARGE_BYTES = 1024 * 1024;
+
+/** What `read` gives must not refer to the bytes: they go when it returns, and not only when V8 looks for garbage. */
+function fromFile<T>(path: string, read: (bytes: Uint8Array) => T): T {
+  const bytes = bytesOf(path);
+  const value = read(bytes);
+  if (bytes.byteLength >= LARGE_BYTES) (bytes.buffer as ArrayBuffer).transfer(0);
+  return value;
+}
+
+function bytesOf(path: string): Uint8Array {
   try {
-    return await readFile(path);
+    return readFileSync(path); // read in pieces it would lie in memory twice
   } catch (cause) {
     const code = errnoOf(cause);
     if (code === "ENOENT")
@@ -37,7 +51,7 @@ async function bytesOf(path: string): Promise<Uint8Array> {
  * structure is another, and `plan-mismatch` where an ID is not the one its spec and inputs make.
  */
 export function decodePlan(bytes: Uint8Array, name = "plan"): Plan {
-  return readPlan(bytes, { name, verify: true });
+  return whatStays(() => readPlan(bytes, { name, verify: true }));
 }
 
 /** Computes every ID of a plan again. Throws `plan-mismatch`, `not-encodable`. */

@@ -16,6 +16,8 @@ const BLOCKING_MS = 50;
 const PAUSE_MS = 10;
 /** A checkpoint syncs twice. A commit writes about 20 pages, so that SQLite's own 1,000 would mean one every 50 steps; 32 MB. */
 const CHECKPOINT_PAGES = 8192;
+/** The indexes that a run of 100,000 tasks goes through fit. With 64 MiB noting 300,000 tasks takes a tenth less, and steps no less. */
+const CACHE_KIB = 16 * 1024;
 /** How many writes become one transaction at most. */
 const MOST_WRITES = 256;
 /** How many ids of one kind are remembered: some 10 MB. */
@@ -74,7 +76,7 @@ export class SqliteConnection {
     const version = await this.#patiently(() => schemaVersion(this.#db, this.file));
     await this.#patiently(() =>
       this.#db.exec(
-        `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536;
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -${CACHE_KIB};
          PRAGMA wal_autocheckpoint = ${CHECKPOINT_PAGES}; PRAGMA journal_size_limit = ${CHECKPOINT_PAGES * 4096}`,
       ),
     );

@@ -1,13 +1,8 @@
 // Steps that do nothing until the test says how they end, for the scheduler's tests.
 import assert from "node:assert/strict";
 import type { TaskFailure } from "../../src/engine/events.ts";
-import {
-  type NodeState,
-  type Schedule,
-  type StateDetails,
-  schedule,
-  type Take,
-} from "../../src/engine/scheduler.ts";
+import type { NodeState } from "../../src/engine/node-state.ts";
+import { type Schedule, type StateDetails, schedule, type Take } from "../../src/engine/scheduler.ts";
 import { StartQueue } from "../../src/engine/start-queue.ts";
 import type { StepOutcome } from "../../src/engine/step-types.ts";
 import { graphOf, type PlanGraph } from "../../src/plan/graph.ts";

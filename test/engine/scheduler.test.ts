@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import test from "node:test";
 import fc from "fast-check";
-import { type NodeState, schedule } from "../../src/engine/scheduler.ts";
+import type { NodeState } from "../../src/engine/node-state.ts";
+import { schedule } from "../../src/engine/scheduler.ts";
 import { graphOf } from "../../src/plan/graph.ts";
 import type { Success } from "../../src/record/types.ts";
 import { FakeSteps, failure, held, quiet, slots } from "./fake-steps.ts";
@@ -179,6 +180,29 @@ test("an input whose bytes have gone is made again, and its dependent waits for 
   assert.notEqual(steps.takes.at(-1)!.success(a).id, 7);
   await steps.end("b");
   assert.deepEqual(await steps.over, { a: "done", b: "done" });
+});
+
+test("a success is let go when the last that waits for it has ended, and is there again for what is made again", async () => {
+  const chain = planOf({ a: "1", b: ["2", "a"], c: ["3", "b"] });
+  const again = { id: 70 } as Success;
+  const steps = new FakeSteps(chain, {
+    again: async (node) => ({ due: [node], done: new Map([[graphOf(chain).nodeOf("a"), again]]) }),
+  });
+  await quiet();
+  await steps.end("a");
+  const [, b] = steps.takes;
+  assert.equal(b!.success(steps.node("a")).id, 1);
+  await steps.end("b");
+  assert.equal(b!.success(steps.node("a")), undefined);
+  await steps.end("c", { kind: "input-lost", outputs: [outputOf(chain, "b")] });
+  assert.deepEqual(steps.running, ["b"]);
+  assert.equal(b!.success(steps.node("a")), again);
+  await steps.end("b");
+  assert.deepEqual(steps.running, ["c"]);
+  assert.equal(b!.success(steps.node("a")), undefined);
+  await steps.end("c");
+  assert.equal(b!.success(steps.node("b")), undefined);
+  assert.deepEqual(await steps.over, { a: "done", b: "done", c: "done" });
 });
 
 test("a lost input that somebody else has made again meanwhile is used as it is now", async () => {

@@ -27,6 +27,17 @@ function collage(): Dag {
   return dag;
 }
 
+test("nothing of a large plan goes with its file's bytes", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "alamode-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const dag = collage();
+  const long = { text: "x".repeat(2 ** 20), bytes: new Uint8Array(2 ** 20).fill(255) };
+  dag.task("long", { command: "é".repeat(100), ...long });
+  const path = join(folder, "plan.dag");
+  await dag.save(path);
+  assert.deepEqual(bencodePlan(await loadPlan(path)), dag.bencode());
+});
+
 test("a saved plan is loaded as it was encoded", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "alamode-"));
   t.after(() => rm(folder, { recursive: true }));
