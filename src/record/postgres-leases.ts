@@ -76,6 +76,12 @@ const CLAIM = `
     SELECT * FROM claim(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) LIMIT CASE WHEN o.outdated IS NULL THEN 1 ELSE 0 END
   ) AS c ON true`;
 
+async function isHeld(db: PostgresConnection, run: string, n: number): Promise<boolean> {
+  const sql = `SELECT 1 FROM leases l JOIN executions e ON e.id = l.execution_id JOIN runs r ON r.id = e.run_id
+    WHERE r.run = ? AND e.n = ?`;
+  return (await db.row(sql, run, n)) !== undefined;
+}
+
 async function claim(db: PostgresConnection, startedAt: Millis, request: ClaimRequest): Promise<Claim> {
   const { run, n } = splitExecution(request.execution);
   const awaited = request.waitedFor === undefined ? undefined : splitExecution(request.waitedFor);
@@ -100,6 +106,8 @@ async function claim(db: PostgresConnection, startedAt: Millis, request: ClaimRe
     startedAt,
   ))!;
   if (row.outdated !== null) {
+    // Of one who asks again, since the answer was lost, the lease is held: nobody else would ever let go of it.
+    if (await isHeld(db, run, n)) return claim(db, startedAt, { ...request, inputs: [] });
     return { kind: "outdated", outputs: row.outdated.map((output) => hex(output) as OutputId) };
   }
   switch (row.kind) {

@@ -255,6 +255,20 @@ test("a claim that took over from the dead says so again when its answer was los
   );
 });
 
+test("a claim whose answer was lost has its lease also when an input is remade meanwhile", {
+  skip,
+}, async (t) => {
+  const record = await opened(t, scratch(t));
+  const maker = await Maker.start(record, plan);
+  const { success } = await maker.commit(await maker.take("a"), "1", {});
+  const request = maker.request("b", { inputs: [success] });
+  const first = await record.claim(request);
+  assert.equal(first.kind, "claimed");
+  await record.mark([success.id], "lost");
+  assert.deepEqual(await record.claim(request), first);
+  assert.equal((await maker.claim("b", { inputs: [success] })).kind, "outdated");
+});
+
 test("who is late with its heartbeat keeps what nobody has taken over, and commits nothing else", {
   skip,
 }, async (t) => {
