@@ -63,6 +63,28 @@ export class BencodeReader {
     return this.#text() ?? this.#fail("text is not UTF-8", this.#start);
   }
 
+  /**
+   * The next value, if it is a string of exactly so many bytes (10 to 99), as Latin-1 text, without stepping over it: for what is known to be ASCII
+   * where it is what is looked for. Then `skip` with the same length.
+   */
+  ahead(length: number): string | undefined {
+    const bytes = this.#bytes;
+    const at = this.#offset;
+    const end = at + 3 + length;
+    const isIt =
+      end <= bytes.length &&
+      bytes[at] === ZERO + Math.floor(length / 10) &&
+      bytes[at + 1] === ZERO + (length % 10) &&
+      bytes[at + 2] === COLON;
+    return isIt ? bytes.toString("latin1", at + 3, end) : undefined;
+  }
+
+  /** Steps over what `ahead` gave. */
+  skip(length: number): void {
+    this.#memory.string(length, this.#offset);
+    this.#offset += 3 + length;
+  }
+
   /** Whether the next value is a map. */
   atMap(): boolean {
     return this.#peek() === D;
@@ -176,8 +198,10 @@ export class BencodeReader {
     const short = shortText(this.#bytes, this.#start, length, this.#memory);
     if (short !== undefined) return short;
     this.#memory.string(length, this.#start);
-    if (!isUtf8(this.#bytes.subarray(this.#start, this.#end))) return undefined;
-    return this.#bytes.toString("utf8", this.#start, this.#end);
+    const text = this.#bytes.toString("utf8", this.#start, this.#end);
+    // Decoding puts U+FFFD for what is not UTF-8, so only text that has one need be looked at: twice as fast.
+    const isText = !text.includes("\ufffd") || isUtf8(this.#bytes.subarray(this.#start, this.#end));
+    return isText ? text : undefined;
   }
 
   /** The string just read as bytes of its own, so that the file they came from is not held. */

@@ -3,7 +3,6 @@ import type { RunEvent } from "../engine/events.ts";
 import { runNothingDue } from "../engine/nothing-due.ts";
 import { type RunOptions, run } from "../engine/run.ts";
 import { planDigest } from "../plan/encode.ts";
-import { goalsOf } from "../plan/graph.ts";
 import type { RunFlags } from "./commands/run.ts";
 import { type Context, machineOf, sandboxOf, withBoth } from "./context.ts";
 import { EXIT } from "./errors.ts";
@@ -77,7 +76,7 @@ export async function performRun(
       if (result.status === "failed") return EXIT.failed;
       if (options.json !== true) {
         const made = result.counts.ran + result.counts.same > 0;
-        const shown = made ? (goals ?? goalsOf(plan)) : [];
+        const shown = made ? result.goals : [];
         const more = [...published.values()].filter(({ task, changed }) => changed && !shown.includes(task));
         const tasks = [...shown, ...more.map(({ task }) => task)];
         await tellPlaces(

@@ -4,18 +4,17 @@ import { sealed } from "../plan/sealed.ts";
 import { planWarnings } from "../plan/spec-warnings.ts";
 import type { Plan } from "../plan/types.ts";
 import type { Store } from "../store/types.ts";
-import { closure } from "./closure.ts";
 import { type KnownPlan, knownPlanName } from "./known-plan.ts";
 import { ConfiguredOptions } from "./options.ts";
 
 /**
- * Keeps it, for a plan whose IDs are known to be right. Not for one that there is more to say of at each run: whose specs are
+ * Keeps it, for a plan whose IDs are known to be right; `tasks`: its goals and all above them. Not for one that there is more to say of at each run: whose specs are
  * warned of, or that names images, which may mean others by now, or sandboxes of some tasks.
  */
 export async function keepKnownPlan(
   store: Store,
   planDigest: string,
-  { plan, graph, goals }: { plan: Plan; graph: PlanGraph; goals: readonly string[] },
+  { plan, graph, goals, tasks }: { plan: Plan; graph: PlanGraph; goals: readonly string[]; tasks: number },
 ): Promise<void> {
   if ((await store.derived(knownPlanName(planDigest))) !== undefined) return;
   if (Object.values(plan.tasks).some(({ image }) => image !== undefined)) return;
@@ -27,7 +26,7 @@ export async function keepKnownPlan(
     name: typeof name === "string" ? name : "",
     goals: nodes.map((node) => [graph.names(node)[0]!, graph.outputs[node]!] as const),
     names: goals,
-    tasks: closure(graph, nodes).tasks,
+    tasks,
   };
   await store.keepDerived(
     knownPlanName(planDigest),

@@ -1,6 +1,6 @@
 // One run: decide, note it, perform what is due, tell how it ended. The joint between plan, record and store.
 import { planDigest } from "../plan/encode.ts";
-import { goalsOf, graphOf } from "../plan/graph.ts";
+import { graphOf } from "../plan/graph.ts";
 import { nearNames } from "../plan/near.ts";
 import { DEFAULT_PATH } from "../plan/search-path.ts";
 import type { OptionsByPattern, OutputId, Plan } from "../plan/types.ts";
@@ -98,6 +98,8 @@ export interface RunResult {
   readonly number: number;
   readonly status: "done" | "failed" | "interrupted";
   readonly counts: RunCounts;
+  /** The tasks that the run was for. */
+  readonly goals: readonly string[];
   /** Tasks among the goals and all above them, and of plans that tasks wrote. */
   readonly tasks: number;
   readonly durationMs: number;
@@ -125,7 +127,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   const { plan, moved } = await pinImages(given);
   const host = thisHost();
   const graph = graphOf(plan);
-  const goals = options.goals ?? goalsOf(plan);
+  const goals = options.goals ?? graph.goals();
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
   const sandboxes = new Sandboxes(configured, options);
   const shutIn = await sandboxes.open(plan, graph);
@@ -158,7 +160,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   spareMemory(decision.due.size);
   const digest = plan === given ? options.planDigest : undefined;
   const noted = await noteRun(plan, digest ?? planDigest(plan), goals, options, host);
-  let { tasks } = closure(graph, goalNodes);
+  const wanted = closure(graph, goalNodes);
+  let { tasks } = wanted;
   const due = [...decision.due.keys()];
   // A slot costs a few folders: no more than there can be use for, which a plan yet to be written leaves open.
   const most = Math.max(
@@ -251,9 +254,9 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
     }
     status = failed > 0 ? "failed" : notStarted > 0 ? "interrupted" : "done";
     // Of a step that is taken alone only its own.
-    if (!stop.aborted) await publisher?.finish(options.only ? goalNodes : closure(graph, goalNodes).nodes);
+    if (!stop.aborted) await publisher?.finish(options.only ? goalNodes : wanted.nodes);
     if (status === "done" && options.verified && options.goals === undefined && !publisher?.publishes)
-      await keepKnownPlan(stores.main, noted.planDigest, { plan, graph, goals });
+      await keepKnownPlan(stores.main, noted.planDigest, { plan, graph, goals, tasks: wanted.tasks });
   } finally {
     await record.finishRun(noted.id, status, counts());
   }
@@ -263,6 +266,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
     run: noted.id,
     number: noted.number,
     status,
+    goals,
     counts: counts(),
     tasks,
     durationMs,

@@ -1,6 +1,6 @@
 // What a run would do, in order, and why. The same decisions as `run`; the record adds what the author did to cause them.
 import { taskChanges, type ValueChange } from "../plan/diff.ts";
-import { goalsOf, graphOf, type PlanGraph } from "../plan/graph.ts";
+import { graphOf, type PlanGraph } from "../plan/graph.ts";
 import { spelledOut } from "../plan/module-changes.ts";
 import type { OptionsByPattern, OutputId, Plan } from "../plan/types.ts";
 import { isolationSuffices } from "../record/isolation.ts";
@@ -97,7 +97,7 @@ export async function status(given: Plan, options: StatusOptions): Promise<Statu
   const graph = graphOf(given);
   const shutIn = await new Sandboxes(configured, options).open(given, graph);
   const plan = shutIn.has("container") ? (await pinImages(given)).plan : given;
-  const goals = options.goals ?? goalsOf(plan);
+  const goals = options.goals ?? graph.goals();
   const goalNodes = goals.map((goal) => graph.nodeOf(goal));
   const demands = await demandsOf(plan, graph, shutIn, record);
   const source = { record, stores, host: thisHost(), mark: false, demands };

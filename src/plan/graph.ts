@@ -71,6 +71,16 @@ export class PlanGraph {
     return this.#nodes.get(output);
   }
 
+  /** What `goalsOf` says of the plan. */
+  goals(): string[] {
+    const { tasks } = this.#plan;
+    const { starts } = this.#dependents;
+    return Object.keys(tasks).filter((name) => {
+      const node = this.#nodes.get(tasks[name]!.output)!;
+      return starts[node] === starts[node + 1];
+    });
+  }
+
   /** How many nodes are tasks of the plan. */
   get tasks(): number {
     return this.#names.length;
@@ -102,9 +112,7 @@ export class PlanGraph {
   /** Numbers external inputs as it meets them. */
   #inputEdges(outputs: OutputId[], external: ExternalInput[]): Edges {
     const { tasks } = this.#plan;
-    let most = 0;
-    for (const name of this.#names) most += Object.keys(tasks[name]!.inputs).length;
-    const targets = new Int32Array(most);
+    let targets = new Int32Array(4 * this.#names.length);
     const starts: number[] = [0];
     const lastSeenBy: number[] = outputs.map(() => -1);
     let count = 0;
@@ -121,6 +129,11 @@ export class PlanGraph {
         if (target >= this.#names.length) external.push({ task, dependency, output });
         if (lastSeenBy[target] === node) continue;
         lastSeenBy[target] = node;
+        if (count === targets.length) {
+          const more = new Int32Array(2 * count + 16);
+          more.set(targets);
+          targets = more;
+        }
         targets[count++] = target;
       }
       starts.push(count);
@@ -162,8 +175,11 @@ function ordered(inputs: Edges, dependents: Edges): Int32Array {
     waitsFor[node] = inputs.starts[node + 1]! - inputs.starts[node]!;
     if (waitsFor[node] === 0) order[known++] = node;
   }
+  const { starts, targets } = dependents;
   for (let at = 0; at < known; at++) {
-    for (const dependent of edgesOf(dependents, order[at]!)) {
+    const node = order[at]!;
+    for (let edge = starts[node]!; edge < starts[node + 1]!; edge++) {
+      const dependent = targets[edge]!;
       if (--waitsFor[dependent]! === 0) order[known++] = dependent;
     }
   }

@@ -8,6 +8,8 @@ import type { OutputId, Plan, PlanTask } from "./types.ts";
 
 type Writable<T> = { -readonly [key in keyof T]: T[key] };
 
+const ID_DIGITS = 64;
+
 export interface ReadOptions {
   readonly name: string;
   /** False only for bytes that this process has just made. */
@@ -87,7 +89,7 @@ class PlanReader {
       if (key === "inputs") {
         task[key] = this.#inputs(name);
       } else if (key === "output") {
-        task[key] = this.#id(`the output of task "${name}"`);
+        task[key] = this.#id(() => `the output of task "${name}"`);
         outputStart = keyOffset;
         outputEnd = reader.offset;
       } else {
@@ -113,18 +115,25 @@ class PlanReader {
     if (!this.#reader.atMap()) throw this.#notAPlan(`the inputs of task "${task}" are not a map`);
     const inputs: Writable<PlanTask["inputs"]> = Object.create(null);
     this.#reader.entries((dependency) => {
-      inputs[dependency] = this.#id(`input "${dependency}" of task "${task}"`);
+      inputs[dependency] = this.#id(() => `input "${dependency}" of task "${task}"`);
     });
     return inputs;
   }
 
-  #id(whose: string): OutputId {
-    const text = this.#reader.atString() ? this.#reader.text() : "";
-    const known = this.#ids.get(text);
-    if (known !== undefined) return known;
-    if (!/^[0-9a-f]{64}$/.test(text)) throw this.#notAPlan(`${whose} is not an ID of 64 hex digits`);
-    this.#ids.set(text, text as OutputId);
-    return text as OutputId;
+  /** `whose`: what it is of, for an error. */
+  #id(whose: () => string): OutputId {
+    const text = this.#reader.ahead(ID_DIGITS) ?? "";
+    let id = this.#ids.get(text);
+    if (id === undefined && /^[0-9a-f]{64}$/.test(text)) {
+      id = text as OutputId;
+      this.#ids.set(text, id);
+    }
+    if (id === undefined) {
+      if (this.#reader.atString()) this.#reader.text();
+      throw this.#notAPlan(`${whose()} is not an ID of 64 hex digits`);
+    }
+    this.#reader.skip(ID_DIGITS);
+    return id;
   }
 
   #notAPlan(why: string): AlamodeError {

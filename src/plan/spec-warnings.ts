@@ -60,8 +60,17 @@ function isPiped({ command }: Spec): boolean {
   return typeof command === "string" && hasPipe(command) && !command.includes("pipefail");
 }
 
+/** What was found of plans that were looked through: loading asks, and the end of a run. */
+const found = new WeakMap<Plan, readonly string[]>();
+
 /** The same for a plan, and a word where there is nothing in it. */
-export function planWarnings(plan: Plan): string[] {
+export function planWarnings(plan: Plan): readonly string[] {
+  const warnings = found.get(plan) ?? warningsOf(plan);
+  found.set(plan, warnings);
+  return warnings;
+}
+
+function warningsOf(plan: Plan): string[] {
   if (Object.keys(plan.tasks).length === 0)
     return ["the pipeline has no tasks. Add one:  dag.task('name', { command: '… > $OUTPUT' })"];
   function* specs(): Generator<[string, Spec]> {

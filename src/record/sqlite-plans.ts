@@ -60,11 +60,12 @@ export function notePlan(
 
   const named = former === undefined ? [] : namedOutputs(db, former);
   const others = unlike(named, plan);
-  const before = new Map(named.map(({ name, output }) => [name, output]));
-  const fresh = Object.entries(plan.tasks).filter(([name, { output }]) => before.get(name) !== output);
-  const ids = noteOutputs(
+  const same = new Set(named.map(({ name }) => name));
+  for (const { name } of others) same.delete(name);
+  const fresh = Object.keys(plan.tasks).filter((name) => !same.has(name));
+  const idOf = noteOutputs(
     db,
-    fresh.map(([, task]) => task),
+    fresh.map((name) => plan.tasks[name]!),
     new Map(named.map(({ id, output }) => [output, id])),
   );
   const insert = "INSERT INTO plans (digest, meta) VALUES (?, ?) RETURNING id";
@@ -76,25 +77,25 @@ export function notePlan(
     db.run(copied, id, former!);
     for (const { name } of others) db.run("DELETE FROM plan_tasks WHERE plan_id = ? AND name = ?", id, name);
   }
-  for (const [name, task] of copies ? fresh : Object.entries(plan.tasks)) {
+  for (const name of copies ? fresh : Object.keys(plan.tasks)) {
     const sql = "INSERT INTO plan_tasks (plan_id, name, output_id) VALUES (?, ?, ?)";
-    db.run(sql, id, name, ids.get(task.output)!);
+    db.run(sql, id, name, idOf(plan.tasks[name]!.output));
   }
   return id;
 }
 
-/** Notes what the tasks make, with spec and inputs. `noted`: outputs with their specs. Returns all database ids, of their inputs too. */
+/** Notes what the tasks make, with spec and inputs. `noted`: outputs that have theirs. Returns what knows all database ids. */
 function noteOutputs(
   db: SqliteConnection,
   tasks: readonly PlanTask[],
   noted: ReadonlyMap<OutputId, number>,
-): ReadonlyMap<OutputId, number> {
+): (output: OutputId) => number {
   // Inputs refer to ids of outputs that may come later in the plan; so the ids are given out before the rows are written.
   let next = db.get<{ next: number }>("SELECT coalesce(max(id), 0) + 1 AS next FROM outputs")!.next;
-  const ids = new Map(noted);
-  const known = new Set(noted.keys()); // with their specs
+  const ids = new Map<OutputId, number>(); // those that are not in `noted`
+  const known = new Set<OutputId>(); // of these, with their specs
   const idOf = (output: OutputId): number => {
-    let id = ids.get(output);
+    let id = noted.get(output) ?? ids.get(output);
     if (id !== undefined) return id;
     const sql = "SELECT id, spec_id FROM outputs WHERE output = ?";
     const row = db.get<{ id: number; spec_id: number | null }>(sql, bytesOf(output));
@@ -105,7 +106,7 @@ function noteOutputs(
   };
   for (const task of tasks) {
     const id = idOf(task.output);
-    if (known.has(task.output)) continue;
+    if (noted.has(task.output) || known.has(task.output)) continue;
     known.add(task.output);
     const inputs: Record<string, number> = Object.create(null);
     for (const [dependency, output] of Object.entries(task.inputs)) inputs[dependency] = idOf(output);
@@ -126,7 +127,7 @@ function noteOutputs(
       bytesOf(output),
     );
   }
-  return ids;
+  return idOf;
 }
 
 function noteSpec(db: SqliteConnection, spec: BnormalMap): number {
