@@ -1,6 +1,5 @@
 // One plan being performed within a run: the pipeline's own, or one that a task of it wrote. Levels share slots, executor and
 // record; each has its own graph and its own scheduler.
-
 import { encode } from "../bencode/encode.ts";
 import { planDigest } from "../plan/encode.ts";
 import type { PlanGraph } from "../plan/graph.ts";
@@ -146,6 +145,7 @@ class Level {
       force: forced,
       over,
       pressing,
+      ...(grant.turn === undefined ? {} : { turn: grant.turn }),
       ...(expansion ? { expansion } : {}),
       ...(waitedFor === undefined ? {} : { waitedFor }),
     };

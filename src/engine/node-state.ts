@@ -1,6 +1,6 @@
 // What the loop knows of a node: it is in exactly one state.
 import type { ExecutionId } from "../record/types.ts";
-import type { Waiting } from "./start-queue.ts";
+import type { Grant, Waiting } from "./start-queue.ts";
 
 export type NodeState =
   | "waiting" // for inputs
@@ -27,6 +27,8 @@ export interface Entry {
   inputsLost: number;
   /** Its place in the queue, while it has one. */
   waiting?: Waiting;
+  /** What it was last granted. */
+  grant?: Grant;
 }
 
 /** Of nearly all that are done: a hundred thousand entries of their own would stay till the end. */

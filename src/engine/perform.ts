@@ -18,7 +18,7 @@ import type { FailedTask } from "./run.ts";
 import type { PlanSandboxes, Sandboxes } from "./sandbox/sandboxes.ts";
 import type { Secrets } from "./secrets/secrets.ts";
 import { Settler } from "./settler.ts";
-import { type RunQueue, type SharedQueue, slotsFor } from "./shared-queue.ts";
+import { besides, type RunQueue, type SharedQueue, slotsFor } from "./shared-queue.ts";
 import { StartQueue } from "./start-queue.ts";
 import { endStrays, type Made } from "./strays.ts";
 import { Untouched } from "./untouched.ts";
@@ -79,7 +79,7 @@ export async function perform(performance: Performance): Promise<Performed> {
   try {
     const folders = await executor.openSlots(folder, slotsFor(jobs));
     const queue: RunQueue =
-      performance.queue?.forRun(folders) ?? new StartQueue(folders, performance.machine, jobs);
+      performance.queue?.forRun(folders) ?? new StartQueue(folders, performance.machine, jobs, besides(jobs));
     warnOfImages(performance);
     const shared: Shared = {
       ...performance,

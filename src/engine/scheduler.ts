@@ -15,8 +15,8 @@ export interface Take {
   readonly attempt: number;
   readonly grant: Grant;
   readonly waitedFor?: ExecutionId;
-  /** To be told when its command runs no more: another may run while this one's output is committed. */
-  over(): void;
+  /** To be told when its command runs no more, and how long it took: another may run while this one's output is committed. */
+  over(commandMs: number): void;
   /** Whether another is to start as soon as one runs no more. */
   pressing(): boolean;
   /** Success of each node above it. */
@@ -71,6 +71,9 @@ export interface StateDetails {
   readonly because?: number;
 }
 
+/** A task that goes ahead and has waited for so long gives its lease back: what runs is not as short as what ran before. */
+const MOST_AHEAD_MS = 1_000;
+
 /** How often an input may turn out to be gone before its dependent fails for it. */
 const MAX_INPUTS_LOST = 3;
 
@@ -118,6 +121,7 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   }
 
   function leaveQueue(entry: Entry) {
+    if (entry.grant !== undefined) queue.recall(entry.grant);
     if (entry.waiting === undefined) return;
     queue.withdraw(entry.waiting);
     delete entry.waiting;
@@ -318,13 +322,18 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   function start(node: number, grant: Grant) {
     const entry = entries.get(node)!;
     set(node, "running");
+    entry.grant = grant;
     running++;
+    if (grant.turn !== undefined) {
+      const timer = setTimeout(() => queue.recall(grant), MOST_AHEAD_MS);
+      grant.turn.then(() => clearTimeout(timer));
+    }
     const taken = request.take({
       node,
       attempt: entry.attempt,
       grant,
-      over() {
-        queue.over(grant);
+      over(commandMs) {
+        queue.over(grant, commandMs);
         arrive(() => {});
       },
       pressing: () => queue.pressing,

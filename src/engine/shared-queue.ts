@@ -4,14 +4,21 @@ import { Machine, type MachineOptions } from "./machine.ts";
 import { type Grant, StartQueue, type Waiting } from "./start-queue.ts";
 
 /** What a run's loop needs of a queue. */
-export type RunQueue = Pick<StartQueue, "offer" | "withdraw" | "over" | "giveBack" | "startAll" | "pressing">;
+export type RunQueue = Pick<
+  StartQueue,
+  "offer" | "withdraw" | "over" | "recall" | "giveBack" | "startAll" | "pressing"
+>;
 
-/** A step keeps its slot while its output is hashed and committed, when its command has ended and another may run. So many may do so. */
 const MOST_BESIDES = 4;
+
+/** How many steps may claim and stage while so many commands run, and how many may hash and commit what they have made. */
+export function besides(jobs: number): number {
+  return Math.min(jobs, MOST_BESIDES);
+}
 
 /** How many scratch slots a run needs that runs so many tasks at once. */
 export function slotsFor(jobs: number): number {
-  return jobs + Math.min(jobs, MOST_BESIDES);
+  return jobs + 2 * besides(jobs);
 }
 
 export class SharedQueue {
@@ -22,7 +29,7 @@ export class SharedQueue {
   constructor(jobs: number, options: MachineOptions) {
     this.jobs = jobs;
     const slots = Array.from({ length: slotsFor(jobs) }, (_, n) => String(n));
-    this.#queue = new StartQueue(slots, new Machine({ ...options, jobs }), jobs);
+    this.#queue = new StartQueue(slots, new Machine({ ...options, jobs }), jobs, besides(jobs));
   }
 
   /** The queue as one run sees it. `folders`: its scratch slots, `slotsFor(jobs)` of them. */
@@ -50,7 +57,8 @@ export class SharedQueue {
         if (here !== undefined) queue.withdraw(here);
         offered.delete(waiting);
       },
-      over: (grant) => queue.over(granted.get(grant)!),
+      over: (grant, commandMs) => queue.over(granted.get(grant)!, commandMs),
+      recall: (grant) => queue.recall(granted.get(grant)!),
       giveBack(grant) {
         queue.giveBack(granted.get(grant)!);
         granted.delete(grant);

@@ -1,7 +1,9 @@
 // Which task starts next, of all that are ready in the plans that a run performs: the first in rank that fits. What a better-ranked
-// task lacks is kept for it, so that a large one is not passed over for ever by small ones. Knows no clock.
+// task lacks is kept for it, so that a large one is not passed over for ever by small ones. While commands are short, some tasks go
+// *ahead*: they have a slot, in which they claim and stage, and run when what they ask for is given back. Knows no clock.
 import { Heap } from "./heap.ts";
 import type { Amounts } from "./machine.ts";
+import { RecentCommands } from "./recent-commands.ts";
 
 /** Of two ready tasks that with the higher priority comes first, else that with more work below it, else that which came first. */
 export interface Rank {
@@ -15,6 +17,8 @@ export interface Grant {
   readonly slot: string;
   readonly gpus: readonly string[];
   readonly amounts: Amounts;
+  /** Of a task that goes ahead: resolves to true once the amounts are its own and it may run; to false when it is not to. */
+  readonly turn?: Promise<boolean>;
 }
 
 /** The variable that says which GPUs a task may use; none for a task that uses none. */
@@ -63,13 +67,24 @@ export class StartQueue {
   );
   readonly #waiting = new Set<Waiting>();
   #turns = 0;
+  /** Asks → how many run that ask for just that. */
+  readonly #running = new Map<Amounts, number>();
+  /** Those that have a slot and nothing else yet, in the order in which they got it. */
+  readonly #ahead = new Map<Grant, (mayRun: boolean) => void>();
+  readonly #mostAhead: number;
+  readonly #recent = new RecentCommands();
 
-  /** `slots`: absolute folders. `jobs`: how many tasks may run at once; each keeps its slot a little longer. */
+  /**
+   * `slots`: absolute folders. `jobs`: how many tasks may run at once; each keeps its slot a little longer. `mostAhead`: how many
+   * may have one before.
+   */
   constructor(
     slots: readonly string[],
     machine: { readonly amounts: Amounts; readonly gpus: readonly string[] },
     jobs = slots.length,
+    mostAhead = 0,
   ) {
+    this.#mostAhead = mostAhead;
     this.#slots = [...slots].reverse();
     this.#jobs = jobs;
     this.#free = new Map(machine.amounts);
@@ -94,13 +109,31 @@ export class StartQueue {
     this.#waiting.delete(waiting);
   }
 
-  /** Takes back what a task held that runs no more: all but its slot. May be told more than once. */
-  over(grant: Grant): void {
+  /**
+   * Takes back what a task held that runs no more: all but its slot. May be told more than once. `commandMs`: how long its command
+   * took, where it had one.
+   */
+  over(grant: Grant, commandMs?: number): void {
     if (this.#over.has(grant)) return;
+    if (this.#ahead.has(grant)) {
+      this.#leaveAhead(grant, false);
+      return;
+    }
     this.#over.add(grant);
+    if (commandMs !== undefined) this.#recent.note(commandMs);
+    const { amounts } = grant;
     this.#jobs++;
     this.#gpus.push(...grant.gpus);
-    for (const [name, amount] of grant.amounts) this.#free.set(name, this.#free.get(name)! + amount);
+    for (const [name, amount] of amounts) this.#free.set(name, this.#free.get(name)! + amount);
+    this.#running.set(amounts, this.#running.get(amounts)! - 1);
+    this.#runAhead();
+  }
+
+  /** Lets a task that goes ahead run no more. No matter if it runs already. What is recalled has waited too long: no other goes ahead. */
+  recall(grant: Grant): void {
+    if (!this.#ahead.has(grant)) return;
+    this.#recent.forget();
+    this.#leaveAhead(grant, false);
   }
 
   /** Takes back all that a task held. */
@@ -137,6 +170,49 @@ export class StartQueue {
       for (const name of kind.kept) kept.set(name, (kept.get(name) ?? 0) + kind.asks.get(name)!);
     }
     for (const kind of blocked) this.#enter(kind);
+    if (blocked.size === 0) this.#startAhead();
+  }
+
+  /** Gives slots to those that come next, where each can run as soon as one that asks for the same is over. */
+  #startAhead(): void {
+    while (
+      this.#jobs === 0 &&
+      this.#slots.length > 0 &&
+      this.#ahead.size < this.#mostAhead &&
+      this.#recent.areShort
+    ) {
+      const kind = this.#nextKind();
+      if (kind === undefined) return;
+      const { asks } = kind;
+      const before = [...this.#ahead.keys()].filter(({ amounts }) => amounts === asks).length;
+      // Which GPUs are free then is not known yet, and a step is told while it is staged.
+      const may = !asks.has("gpus") && (this.#running.get(asks) ?? 0) > before;
+      if (may) {
+        const { promise: turn, resolve } = Promise.withResolvers<boolean>();
+        const grant = { slot: this.#slots.pop()!, gpus: [], amounts: asks, turn };
+        this.#ahead.set(grant, resolve);
+        this.#take(kind).start(grant);
+      }
+      this.#enter(kind);
+      if (!may) return;
+    }
+  }
+
+  /** Lets those run that went ahead and for which there is room now. */
+  #runAhead(): void {
+    for (const grant of this.#ahead.keys()) {
+      if (this.#jobs === 0) return;
+      if (![...grant.amounts].every(([name, amount]) => this.#free.get(name)! >= amount)) continue;
+      this.#hold(grant.amounts);
+      this.#leaveAhead(grant, true);
+    }
+  }
+
+  #leaveAhead(grant: Grant, mayRun: boolean): void {
+    const tell = this.#ahead.get(grant)!;
+    this.#ahead.delete(grant);
+    if (!mayRun) this.#over.add(grant); // it holds its slot and nothing else
+    tell(mayRun);
   }
 
   /** Takes out the kind whose first waiting task is the first of all. */
@@ -161,12 +237,22 @@ export class StartQueue {
   }
 
   #start(kind: Kind): void {
+    this.#hold(kind.asks);
+    const gpus = this.#gpus.splice(0, kind.asks.get("gpus") ?? 0);
+    this.#take(kind).start({ slot: this.#slots.pop()!, gpus, amounts: kind.asks });
+  }
+
+  /** Its first that waits waits no more. */
+  #take(kind: Kind): Waiting {
     const { waiting } = kind.places.pop()!;
     this.#waiting.delete(waiting);
-    for (const [name, amount] of kind.asks) this.#free.set(name, this.#free.get(name)! - amount);
+    return waiting;
+  }
+
+  #hold(asks: Amounts): void {
+    for (const [name, amount] of asks) this.#free.set(name, this.#free.get(name)! - amount);
     this.#jobs--;
-    const gpus = this.#gpus.splice(0, kind.asks.get("gpus") ?? 0);
-    waiting.start({ slot: this.#slots.pop()!, gpus, amounts: kind.asks });
+    this.#running.set(asks, (this.#running.get(asks) ?? 0) + 1);
   }
 }
 

@@ -74,8 +74,10 @@ export interface StepRequest {
   readonly expansion?: { readonly output: OutputId; readonly resolvedKey: string };
   /** Make it although there is a success: a stale one that is needed as an input. */
   readonly force: boolean;
+  /** Of a step that goes ahead: whether its command may start, once that is known. */
+  readonly turn?: Promise<boolean>;
   /** Called when nothing of its command runs any more, and what is left to do is ours. */
-  over(): void;
+  over(commandMs: number): void;
   /** Whether another task is to start as soon as some command has ended. */
   pressing(): boolean;
   readonly waitedFor?: ExecutionId;
@@ -96,7 +98,7 @@ export type StepOutcome =
   | { readonly kind: "same"; readonly success: Success }
   /** A plan is there that is to be performed; its result is the task's. `ran`: it was written just now. */
   | { readonly kind: "expanded"; readonly expansion: Success; readonly ran: boolean }
-  /** The same may have been made since it was last looked for. */
+  /** The same may have been made since it was last looked for; or it went ahead, and was not to run. */
   | { readonly kind: "look-again" }
   | { readonly kind: "held"; readonly holder: Holder }
   | { readonly kind: "failed"; readonly failure: TaskFailure; readonly execution: ExecutionId }

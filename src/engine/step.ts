@@ -77,7 +77,7 @@ class Step {
   readonly #token: string;
   readonly #path: string;
   readonly #resolvedKey: string;
-  readonly #startedMs = performance.now();
+  #startedMs = performance.now();
   readonly #log: CappedLog;
   #resources: Resources = {};
   #secrets = NO_SECRETS;
@@ -130,6 +130,12 @@ class Step {
         mayBring: (name) => this.#context.checks.mayHold(this.#request.inputs[name]!, ENVIRONMENT_FILE),
         passed: { ...passed, ...this.#secrets.env },
       });
+      const stagedMs = performance.now();
+      if ((await this.#request.turn) === false) {
+        await this.#fail({ kind: "interrupted", message: "was not started" }, { keepScratch: false });
+        return { kind: "look-again" };
+      }
+      this.#startedMs += performance.now() - stagedMs; // others' time
       let sealed: SealedTree | undefined;
       if (runnable.source === undefined) {
         const command: Command = {
@@ -153,7 +159,7 @@ class Step {
           if (!stop.aborted) await making.checkHeld();
           return await this.#fail(failure);
         }
-        this.#request.over();
+        this.#request.over(ended.durationMs);
         // The next command first: what claims it takes the first turn, and it runs while this output is hashed.
         if (this.#request.pressing()) {
           await nextTurn();

@@ -4,6 +4,7 @@ import test from "node:test";
 import fc from "fast-check";
 import type { NodeState } from "../../src/engine/node-state.ts";
 import { schedule } from "../../src/engine/scheduler.ts";
+import { StartQueue } from "../../src/engine/start-queue.ts";
 import { graphOf } from "../../src/plan/graph.ts";
 import type { Success } from "../../src/record/types.ts";
 import { FakeSteps, failure, held, quiet, slots } from "./fake-steps.ts";
@@ -379,3 +380,46 @@ test("on any graph, in any order of ends: each task once, after its inputs, with
 async function started(steps: FakeSteps, task: string): Promise<void> {
   while (!steps.running.includes(task)) await new Promise((resolve) => setTimeout(resolve, 1));
 }
+
+/** Twenty tasks of which sixteen are done, one runs, t16, and one has gone ahead, t17. */
+async function hurriedSteps() {
+  const queue = new StartQueue(["0", "1"], { amounts: new Map(), gpus: [] }, 1, 1);
+  const names = Array.from({ length: 20 }, (_, n) => `t${String(n).padStart(2, "0")}`);
+  const plan = planOf(Object.fromEntries(names.map((name) => [name, name])));
+  const steps = new FakeSteps(plan, { queue });
+  for (const name of names.slice(0, 16)) {
+    await quiet();
+    steps.takes.at(-1)!.over(1);
+    await steps.end(name);
+  }
+  await quiet();
+  assert.deepEqual(steps.running, ["t16", "t17"]);
+  return { steps, names, turn: steps.takes.at(-1)!.grant.turn };
+}
+
+test("after a failure what went ahead is recalled, and is not started", async () => {
+  const { steps, names, turn } = await hurriedSteps();
+  await steps.end("t16", failure());
+  assert.equal(await turn, false);
+  await steps.end("t17", { kind: "look-again" });
+  const over = await steps.over;
+  assert.deepEqual(
+    names.slice(16).map((name) => over[name]),
+    ["failed", "notStarted", "notStarted", "notStarted"],
+  );
+});
+
+test("what went ahead and waits for long is recalled, and starts when there is room, as the others do", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { steps, names, turn } = await hurriedSteps();
+  t.mock.timers.tick(1_000);
+  assert.equal(await turn, false);
+  await steps.end("t17", { kind: "look-again" });
+  assert.deepEqual(steps.running, ["t16"], "no other goes ahead");
+  for (const name of ["t16", "t18", "t19", "t17"]) {
+    assert.deepEqual(steps.running, [name]);
+    await steps.end(name);
+  }
+  const over = await steps.over;
+  assert.ok(names.every((name) => over[name] === "done"));
+});

@@ -364,3 +364,132 @@ test("what a task held but its slot is another's as soon as it runs no more", ()
   queue.giveBack(grants[1]!);
   assert.deepEqual(started(), ["0", "1", "2", "1"]);
 });
+
+/** A queue whose commands have been short, and what it has started. */
+function hurried(names: readonly string[], amounts: Amounts, jobs: number, mostAhead: number) {
+  const queue = new StartQueue(names, { amounts, gpus: [] }, jobs, mostAhead);
+  const grants: Grant[] = [];
+  const turns = new Map<Grant, boolean>();
+  const offer = (asks: Record<string, number>, priority = 0) =>
+    queue.offer({
+      rank: { priority, path: 0 },
+      asks: new Map(Object.entries(asks)),
+      start(grant) {
+        grants.push(grant);
+        grant.turn?.then((mayRun) => turns.set(grant, mayRun));
+      },
+    });
+  for (let n = 0; n < 16; n++) {
+    offer({ cpus: 1 });
+    queue.startAll();
+    const grant = grants.pop()!;
+    assert.equal(grant.turn, undefined);
+    queue.over(grant, 1);
+    queue.giveBack(grant);
+  }
+  /** What was granted since, in order: whether it runs (true), goes ahead (undefined) or is not to run (false). */
+  const states = async () => {
+    queue.startAll();
+    await Promise.resolve();
+    return grants.map((grant) => (grant.turn === undefined ? true : turns.get(grant)));
+  };
+  return { queue, grants, offer, states };
+}
+
+const ONE_CPU: Amounts = new Map([["cpus", 1]]);
+
+test("while commands are short the next goes ahead, and runs when one that asks for the same is over", async () => {
+  const { queue, grants, offer, states } = hurried(["0", "1", "2"], ONE_CPU, 1, 1);
+  for (let n = 0; n < 3; n++) offer({ cpus: 1 });
+  assert.deepEqual(await states(), [true, undefined]);
+  queue.over(grants[0]!, 1);
+  assert.deepEqual(
+    await states(),
+    [true, true, undefined],
+    "the next is ahead while the first has its slot yet",
+  );
+  queue.giveBack(grants[0]!);
+  queue.giveBack(grants[1]!);
+  assert.deepEqual(await states(), [true, true, true]);
+});
+
+test("where commands are long none goes ahead", async () => {
+  const { queue, grants, offer, states } = hurried(["0", "1"], ONE_CPU, 1, 1);
+  for (let n = 0; n < 20; n++) offer({ cpus: 1 });
+  assert.deepEqual(await states(), [true, undefined]);
+  for (let n = 0; n < 8; n++) {
+    queue.over(grants[n]!, 60_000);
+    queue.giveBack(grants[n]!);
+    await states();
+  }
+  const ahead = grants.filter(({ turn }) => turn !== undefined).length;
+  queue.giveBack(grants.at(-1)!);
+  await states();
+  queue.giveBack(grants.at(-1)!);
+  await states();
+  assert.equal(grants.filter(({ turn }) => turn !== undefined).length, ahead);
+});
+
+test("who goes ahead holds nothing but a slot: what it asks for and is not given back by its like is no reason to", async () => {
+  const amounts = new Map([
+    ["cpus", 2],
+    ["pool db", 1],
+  ]);
+  const { grants, offer, states } = hurried(["0", "1", "2", "3"], amounts, 2, 2);
+  offer({ cpus: 1 }, 2);
+  offer({ cpus: 1 }, 2);
+  offer({ cpus: 1, "pool db": 1 }, 1);
+  offer({ cpus: 1 });
+  assert.deepEqual(await states(), [true, true], "the next in rank asks for what none that runs has");
+  assert.equal(grants.length, 2);
+});
+
+test("who is recalled does not run, keeps its slot until it gives it back, and none follows it ahead", async () => {
+  const { queue, grants, offer, states } = hurried(["0", "1"], ONE_CPU, 1, 1);
+  for (let n = 0; n < 3; n++) offer({ cpus: 1 });
+  assert.deepEqual(await states(), [true, undefined]);
+  queue.recall(grants[1]!);
+  queue.recall(grants[1]!);
+  assert.deepEqual(await states(), [true, false]);
+  queue.giveBack(grants[1]!);
+  assert.deepEqual(await states(), [true, false], "what it never held is not free");
+  queue.giveBack(grants[0]!);
+  assert.deepEqual(await states(), [true, false, true]);
+});
+
+test("of any tasks that go ahead: all run, and never more than there is room for", async () => {
+  const asks = fc.record({ cpus: fc.integer({ min: 1, max: 2 }), "pool a": fc.nat(2) });
+  const ends = fc.array(fc.nat(7), { minLength: 200, maxLength: 200 });
+  await fc.assert(
+    fc.asyncProperty(fc.array(asks, { maxLength: 30 }), ends, async (all, ends) => {
+      const amounts = new Map([
+        ["cpus", 4],
+        ["pool a", 3],
+      ]);
+      const { queue, grants, offer, states } = hurried(
+        Array.from({ length: 9 }, (_, n) => String(n)),
+        amounts,
+        3,
+        3,
+      );
+      for (const one of all) offer(one);
+      const done = new Set<Grant>();
+      for (const end of ends) {
+        const runs = await states();
+        const running = grants.filter((grant, n) => runs[n] === true && !done.has(grant));
+        assert.ok(running.length <= 3);
+        for (const [name, amount] of amounts) {
+          const taken = running.reduce((sum, grant) => sum + (grant.amounts.get(name) ?? 0), 0);
+          assert.ok(taken <= amount, `${taken} of ${name}`);
+        }
+        const over = running[end % Math.max(1, running.length)];
+        if (over === undefined) break;
+        done.add(over);
+        queue.over(over, 1);
+        queue.giveBack(over);
+      }
+      assert.equal(done.size, all.length);
+    }),
+    { numRuns: 100 },
+  );
+});
