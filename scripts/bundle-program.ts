@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import { pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
+import { seldomUsed } from "./seldom-used.ts";
 
 const LIBRARY = "index.js";
 /** What a module finds out of where it lies, and the name that stands for it in the bundle. */
@@ -32,7 +33,7 @@ export async function bundleProgram(dist: string, entries: readonly string[]): P
     define: PLACES,
     legalComments: "inline",
     logLevel: "warning",
-    plugins: [placesKept(dist)],
+    plugins: [placesKept(dist), seldomUsed],
   });
   const names = Object.keys(await import(pathToFileURL(join(dist, LIBRARY)).href));
   writeFileSync(

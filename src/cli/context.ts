@@ -64,6 +64,8 @@ export interface Context extends Places {
   readonly options: CommonOptions;
   /** The flags given, to be repeated in commands that are shown: `-f other.dag `, each with a blank after it. */
   readonly flags: string;
+  /** Nothing will be put into the store, so it is not tried whether that can be done. */
+  readonly look?: boolean;
   /** Of these, those that say where: all but a pipeline's parameters and date. */
   readonly placeFlags: string;
 }
@@ -111,7 +113,7 @@ export function refuseFolder(record: string, cwd: string): void {
 export async function withBoth<T>(context: Context, work: (opened: Opened) => Promise<T>): Promise<T> {
   refuseFolder(context.record, context.cwd);
   using _away = onStoreAway((news) => warn([storeNews(news)]));
-  const store = await openStores(context, context.settings);
+  const store = await openStores(context, context.settings, context);
   try {
     const record = await openRecord(context.record);
     try {

@@ -61,7 +61,7 @@ async function planNamed(context: Context, what: string): Promise<Plan> {
     const options = extname(what) === ".dag" ? plain : context.options;
     return (await loadPipeline({ ...context, options }, what)).plan;
   }
-  return withExisting(context, async ({ record }) => {
+  return withExisting({ ...context, look: true }, async ({ record }) => {
     const run = await runNumbered(record, what);
     const plan = run && (await record.plan(run.planDigest));
     if (plan === undefined)

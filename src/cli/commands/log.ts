@@ -24,7 +24,7 @@ const MOST_RUNS = 20;
 
 export async function logCommand(what: string, options: LogFlags): Promise<number> {
   const context = await contextOf(options);
-  return withExisting(context, async ({ store, record }) => {
+  return withExisting({ ...context, look: true }, async ({ store, record }) => {
     const { output, name, execution: named } = await findOutput(context, record, what, "log");
     const waits = options.follow === true && named === undefined && options.attempt === undefined;
     if (waits) await started(record, output, name);

@@ -32,7 +32,7 @@ export async function lsCommand(what: string | undefined, options: LsFlags): Pro
     process.stdout.write(names.map((name) => `${options.json ? jsonLine({ task: name }) : name}\n`).join(""));
     return EXIT.done;
   }
-  return withBoth(context, async ({ record, store: stores }) => {
+  return withBoth({ ...context, look: true }, async ({ record, store: stores }) => {
     const made = await madeOf({ record, stores }, plan, names);
     // Where all lies in the project's own store, nobody would miss its name.
     const several = made.some(({ madeAt, store }) => madeAt !== undefined && store !== stores.main.url);
@@ -141,7 +141,7 @@ async function detailsOf(
 }
 
 async function files(context: Context, what: string): Promise<number> {
-  return withBoth(context, async ({ record }) => {
+  return withBoth({ ...context, look: true }, async ({ record }) => {
     const { output, name } = await findOutput(context, record, what, "ls");
     const success = (await record.successes([output])).get(output);
     if (success === undefined) {

@@ -12,7 +12,7 @@ export async function pathCommand(what: string, options: CommonOptions): Promise
   const context = await contextOf(options);
   const { plan } = await loadPipeline(context);
   const { name, task } = taskOf(plan, what, "path");
-  return withBoth(context, async (opened) => {
+  return withBoth({ ...context, look: true }, async (opened) => {
     const made = await readable(opened, task.output, name);
     if (made === undefined) {
       tell(notMade(context, name), options.json === true);

@@ -18,7 +18,7 @@ const PARAMS = HEAD.indexOf("params");
 
 export async function runsCommand(options: RunsFlags): Promise<number> {
   const context = await contextOf(options);
-  return withExisting(context, async ({ record }) => {
+  return withExisting({ ...context, look: true }, async ({ record }) => {
     const runs = await record.runs(options.limit);
     if (options.json) {
       for (const run of runs) process.stdout.write(`${jsonLine(run)}\n`);

@@ -19,7 +19,7 @@ const MOST_TASKS = 40;
 
 export async function showCommand(what: string, options: CommonOptions): Promise<number> {
   const context = await contextOf(options);
-  return withExisting(context, async (opened) => {
+  return withExisting({ ...context, look: true }, async (opened) => {
     const run = /^\d{1,9}$/.test(what) ? await runNumbered(opened.record, what) : undefined;
     if (run !== undefined) return showRun(run, opened.record, options.json === true);
     const { output, name } = await findOutput(context, opened.record, what, "show");

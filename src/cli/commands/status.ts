@@ -29,7 +29,7 @@ export async function statusCommand(patterns: readonly string[], options: Status
   const context = await contextOf(options);
   const pipeline = await openPipeline(context);
   const { jobs } = context.settings;
-  return withBoth(context, async ({ store, record }) => {
+  return withBoth({ ...context, look: true }, async ({ store, record }) => {
     const statusOf = async (slot: Slot | undefined): Promise<Status> => {
       const { plan, name, warnings } = await pipeline.at(slot);
       warn(warnings);
