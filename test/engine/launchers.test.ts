@@ -1,7 +1,7 @@
 // A command cannot tell whether a launcher started it: the same table of commands is performed with launchers and without, and
 // everything that can be seen of them is compared.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { Launchers } from "../../src/engine/executors/launchers.ts";
@@ -95,6 +95,27 @@ test("a command cannot tell that a launcher started it", { skip }, async (t) => 
     }
   } finally {
     for (const executor of Object.values(executors)) await executor.close();
+  }
+});
+
+test("where Perl is there and does not work, commands are started without", async (t) => {
+  const dir = scratch(t);
+  const broken = { fails: "#!/bin/sh\nexit 2\n", "lacks its interpreter": "#!/no/interpreter\n" };
+  for (const [n, [how, text]] of Object.entries(broken).entries()) {
+    const perl = join(dir, `perl-${n}`);
+    writeFileSync(perl, text, { mode: 0o755 });
+    const executor = openLocalExecutor("run", new Launchers(perl));
+    const slots = await executor.openSlots(join(dir, `slots-${n}`), 2);
+    try {
+      const both = slots.map((slot) => seen(executor, slot, sh("exit 3")));
+      for (const { exitCode, error } of [
+        ...(await Promise.all(both)),
+        await seen(executor, slots[0]!, sh("exit 3")),
+      ])
+        assert.deepEqual([exitCode, error], [3, ""], how);
+    } finally {
+      await executor.close();
+    }
   }
 });
 

@@ -25,6 +25,10 @@ const PIPES_AT_ONCE = 32;
 
 const SIGNALS = new Map(Object.entries(os.signals).map(([name, number]) => [number, name]));
 
+/** Perl is there and does not work: it ended at once, or the system says one of these. Nothing was started. */
+export class NoLauncher extends Error {}
+const NOT_RUNNABLE = ["EACCES", "ENOENT", "ENOEXEC"];
+
 /** A command that a launcher has started. */
 export interface Launched {
   readonly group: number;
@@ -46,6 +50,7 @@ export class Launchers {
   readonly #pipes = new Map<string, Pipe>();
   #answers: Answers | undefined;
   #started = 0;
+  #isBroken = false;
 
   constructor(perl = "/usr/bin/perl") {
     this.#perl = perl;
@@ -71,10 +76,11 @@ export class Launchers {
 
   /**
    * Starts the job from the launcher of its slot; `guard` is the FIFO of a supervisor that lives. Undefined, with nothing done, where a launcher cannot: there is no Perl, or
-   * the command is too long. Rejects with a system error where the job cannot be started at all.
+   * the command is too long. Rejects with a system error where the job cannot be started at all, and with `NoLauncher`, after which
+   * it is undefined for every job.
    */
   start(job: Job, guard: string): Promise<Launched> | undefined {
-    if (this.#answers === undefined) return undefined;
+    if (this.#answers === undefined || this.#isBroken) return undefined;
     const request = requestOf(job);
     if (request === undefined) return undefined;
     const launcher = this.#launcherOf(job.slot, guard);
@@ -106,6 +112,9 @@ export class Launchers {
       [this.#perl, "-e", LAUNCHER_SCRIPT, guard, number],
       pipe,
       this.#answers!.writer,
+      () => {
+        this.#isBroken = true;
+      },
     );
     this.#bySlot.set(slot, launcher);
     this.#byNumber.set(number, launcher);
@@ -135,11 +144,18 @@ class Launcher {
   readonly #exited: Promise<void>;
   readonly #writer: number;
   #gone = false;
+  #hasAnswered = false;
   #waiting: Waiting | undefined;
   /** What the job before was told of where it runs. */
   #place = "";
 
-  constructor([program, ...args]: readonly string[], { reader, writer }: Pipe, answers: number) {
+  /** `broken` is called when it cannot be started, or ended by itself before it answered anything: so others would. */
+  constructor(
+    [program, ...args]: readonly string[],
+    { reader, writer }: Pipe,
+    answers: number,
+    broken: () => void,
+  ) {
     this.#writer = writer;
     try {
       this.#child = spawn(program!, args, {
@@ -162,12 +178,16 @@ class Launcher {
         this.#waiting = undefined;
         resolve();
       };
-      this.#child.once("error", (error) => {
+      const failed = (error: Error) => {
+        if (error instanceof NoLauncher) broken();
         this.#waiting?.failed(error);
         this.#waiting = undefined;
         gone();
-      });
-      this.#child.once("exit", gone);
+      };
+      this.#child.once("error", (error) =>
+        failed(NOT_RUNNABLE.includes(errnoOf(error) ?? "") ? new NoLauncher() : error),
+      );
+      this.#child.once("exit", (code) => (code && !this.#hasAnswered ? failed(new NoLauncher()) : gone()));
     });
   }
 
@@ -233,6 +253,7 @@ class Launcher {
 
   /** A line of its own, by words. */
   answered([what, first, ...rest]: readonly string[]): void {
+    this.#hasAnswered = true;
     const waiting = this.#waiting;
     if (what === "started") {
       waiting?.started(Number(first));

@@ -9,7 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { errnoOf } from "../../errors.ts";
 import type { Resources } from "../../record/types.ts";
 import { makeFifos } from "./fifos.ts";
-import { type Launched, Launchers } from "./launchers.ts";
+import { type Launched, Launchers, NoLauncher } from "./launchers.ts";
 import {
   groupMembers,
   groupMemory,
@@ -119,7 +119,7 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
         if (errnoOf(error) === "ENXIO") supervisor = undefined;
         // A task removed what lies around it.
         else if (errnoOf(error) === "ENOENT" && !existsSync(fifoOf(job.slot))) makeFifos([fifoOf(job.slot)]);
-        else throw error;
+        else if (!(error instanceof NoLauncher)) throw error;
         return started(job);
       });
     } catch (spawnError) {
