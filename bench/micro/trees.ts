@@ -26,7 +26,7 @@ export const trees: Micro = async (dir) => {
   const { location, stamps } = await lap("move to its place", () =>
     store.commit(output, sealed, { taken: [], mayMoveAside: true }),
   );
-  await lap("check sizes and times of", () => store.check(location, { ...sealed, stamps }));
+  await lap("check sizes and times of", async () => store.check(location, { ...sealed, stamps }));
   await lap("hash again", () => store.rehash(location));
   await store.close();
   return rows;

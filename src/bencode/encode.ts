@@ -1,4 +1,5 @@
 // Values to canonical bencode (BEP 3, https://www.bittorrent.org/beps/bep_0003.html).
+import { hash } from "node:crypto";
 import { AlamodeError } from "../errors.ts";
 import { ByteWriter } from "./byte-writer.ts";
 import { MAX_DEPTH, MAX_DIGITS, MAX_TEXT_BYTES } from "./limits.ts";
@@ -27,9 +28,36 @@ const L = 0x6c;
  * objects of a class, lone surrogates, cycles and more than 500 lists and maps within each other.
  */
 export function encode(value: Bvalue, options?: EncodeOptions): Uint8Array {
-  const writer = new ByteWriter();
-  encodeInto(writer, value, options);
-  return writer.bytes();
+  return withWriter((writer) => {
+    encodeInto(writer, value, options);
+    return writer.bytes();
+  });
+}
+
+/** sha256 of `encode(value)`, 64 hex digits. */
+export function digestOf(value: Bvalue): string {
+  return withWriter((writer) => {
+    encodeInto(writer, value);
+    const [first = NOTHING, ...more] = writer.chunks();
+    return more.length === 0 ? hash("sha256", first) : hash("sha256", writer.bytes());
+  });
+}
+
+const NOTHING = new Uint8Array();
+const SPARE_BYTES = 16 * 1024;
+/** The writer that was used last, while nobody uses it: the memory of a new one takes longer to get than a small value to encode. */
+let spare: ByteWriter | undefined;
+
+function withWriter<Result>(use: (writer: ByteWriter) => Result): Result {
+  const writer = spare ?? new ByteWriter(SPARE_BYTES);
+  spare = undefined;
+  const result = use(writer);
+  // After an error it goes, and so does one that grew.
+  if (writer.sizeBytes <= SPARE_BYTES) {
+    writer.reset();
+    spare = writer;
+  }
+  return result;
 }
 
 /** The same bytes, appended to `writer`. After an error it holds the bytes up to it. */

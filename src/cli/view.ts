@@ -34,6 +34,8 @@ export function columnsOf(stream: NodeJS.WriteStream): number {
 
 /** Colours where the stream is a terminal that has them; NO_COLOR and FORCE_COLOR are heeded. */
 export function paintFor(stream: NodeJS.WriteStream): Paint {
+  // Asked once: for a pipe it took a tenth of what telling of a step takes, each time.
+  if (styleText("green", "x", { stream }) === "x") return PLAIN;
   return {
     good: (text) => styleText("green", text, { stream }),
     bad: (text) => styleText("red", text, { stream }),
@@ -41,6 +43,9 @@ export function paintFor(stream: NodeJS.WriteStream): Paint {
     dim: (text) => styleText("dim", text, { stream }),
   };
 }
+
+const asItIs = (text: string) => text;
+const PLAIN: Paint = { good: asItIs, bad: asItIs, warn: asItIs, dim: asItIs };
 
 /** Columns for task names: as wide as the widest, within reason. */
 export function nameColumns(names: Iterable<string>, least = 12, most = 40): number {

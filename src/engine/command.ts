@@ -57,27 +57,18 @@ export async function performCommand(
   const masked = secrets.mask && openMaskedLog(log.file, slot, secrets.mask());
   logs.add(log);
   try {
-    return await executor.execute(
-      {
-        step,
-        ...sandbox.wrap({
-          argv,
-          env,
-          isolation,
-          image,
-          slot,
-          inputs: [...inputs, ...reads],
-          path: tools.length === 0 ? path : programs.join(delimiter),
-          network,
-        }),
-        cwd: staged.cwd,
-        log: masked?.path ?? log.file,
-        slot,
-        ...limits,
-      },
-      stop,
-      kill,
-    );
+    const wrapped = sandbox.wrap({
+      argv,
+      env,
+      isolation,
+      image,
+      slot,
+      inputs: [...inputs, ...reads],
+      path: tools.length === 0 ? path : programs.join(delimiter),
+      network,
+    });
+    const where = { cwd: staged.cwd, log: masked?.path ?? log.file, slot };
+    return await executor.execute({ step, ...wrapped, ...where, ...limits }, stop, kill);
   } finally {
     masked?.finish();
     logs.delete(log);

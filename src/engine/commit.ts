@@ -2,7 +2,7 @@
 // transaction. Killed between any two of these, the next run finds rubbish that no success names, and makes it again.
 import { type OutputId, specOf } from "../plan/types.ts";
 import { isolationOver } from "../record/isolation.ts";
-import type { CommitRequest, Resources, Success } from "../record/types.ts";
+import type { CommitRequest, Isolation, Resources, Success } from "../record/types.ts";
 import type { Making, SealedTree, Store, TreeDigest } from "../store/types.ts";
 import { needlesFor, refuseSecrets } from "./secrets/in-output.ts";
 import type { StepSecrets } from "./secrets/secrets.ts";
@@ -50,18 +50,16 @@ export async function commitStep(
   const spec = specOf(planTask);
   const digests = digestsOf(inputs);
   const read: Record<string, { output: OutputId; treeDigest: TreeDigest }> = Object.create(null);
+  const isolations: Isolation[] = [];
   for (const name of Object.keys(inputs)) {
-    const { output, treeDigest } = inputs[name]!;
+    const { output, treeDigest, isolation } = inputs[name]!;
     read[name] = { output, treeDigest };
+    isolations.push(isolation);
   }
-  const isolation = isolationOver(
-    request.isolation,
-    Object.values(inputs).map((input) => input.isolation),
-  );
+  const isolation = isolationOver(request.isolation, isolations);
   const endedAt = Date.now();
   await store.appendReceipt(run, {
     output,
-    ...(request.expansion ? { expands: planTask.output } : {}),
     spec,
     inputs: planTask.inputs,
     digests,
@@ -76,6 +74,7 @@ export async function commitStep(
       ended: endedAt,
       isolation,
     },
+    ...(request.expansion ? { expands: planTask.output } : {}),
   });
   const taken = await record.locations(output, store.id);
   const mayMoveAside = await context.ownsStore(store);

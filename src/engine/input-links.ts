@@ -39,7 +39,13 @@ export class InputLinks {
     if (short === undefined) return placeInputs(slot, links);
     const known = this.#slots.get(slot)!;
     const folder = inputsOf(slot);
-    const there = await ownLinks(folder, `${short}/`);
+    const names = namesIn(folder);
+    const { own: there, others } = ownLinks(
+      folder,
+      names instanceof Promise ? await names : names,
+      `${short}/`,
+    );
+    for (const name of others) await removeTree(join(folder, name));
     try {
       const free = [...there.keys()].filter((name) => !links.has(name));
       let fresh = 0;
@@ -101,20 +107,25 @@ export class InputLinks {
 }
 
 /**
- * The links of `folder` that lead to `prefix` and a number, each to a place of its own: name → target. All else in it is removed. That they
- * are read each time and not remembered is what tells what the step before did to them.
+ * Those of the names that are links which lead to `prefix` and a number, each to a place of its own: name → target; and the other names.
+ * That they are read each time and not remembered is what tells what the step before did to them.
  */
-async function ownLinks(folder: string, prefix: string): Promise<Map<string, string>> {
+function ownLinks(
+  folder: string,
+  names: readonly string[],
+  prefix: string,
+): { own: Map<string, string>; others: string[] } {
   const own = new Map<string, string>();
+  const others: string[] = [];
   const targets = new Set<string>();
-  for (const name of await namesIn(folder)) {
+  for (const name of names) {
     const target = linkTarget(`${folder}/${name}`);
     if (target?.startsWith(prefix) && /^[0-9]+$/.test(target.slice(prefix.length)) && !targets.has(target)) {
       own.set(name, target);
       targets.add(target);
-    } else await removeTree(join(folder, name));
+    } else others.push(name);
   }
-  return own;
+  return { own, others };
 }
 
 /** Removes what a dead run left of its links. */

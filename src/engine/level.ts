@@ -320,22 +320,16 @@ class Level {
   /** Turns a change of state into an event. */
   #tell(node: number, state: NodeState, { outcome, retryInMs, because }: StateDetails): void {
     const { emit, failures, counts } = this.#shared;
-    const about = { task: this.#nameOf(node), output: this.#request.graph.outputs[node]! };
+    if (outcome === undefined && state !== "failed" && state !== "notStarted") return; // on its way: nothing to tell
+    const task = this.#nameOf(node);
+    const output = this.#request.graph.outputs[node]!;
+    const about = { task, output };
     switch (outcome?.kind) {
       case "ran": {
         const { execution, treeDigest, location, sizeBytes, files } = outcome.success;
         const { attempt, durationMs } = outcome;
-        emit({
-          event: "task.ran",
-          ...about,
-          execution,
-          attempt,
-          durationMs,
-          treeDigest,
-          location,
-          sizeBytes,
-          files,
-        });
+        const what = { treeDigest, location, sizeBytes, files };
+        emit({ event: "task.ran", task, output, execution, attempt, durationMs, ...what });
         break;
       }
       case "reused":

@@ -29,30 +29,33 @@ export async function prepareMaking(
   signal?: AbortSignal,
 ): Promise<Making> {
   const made: Record<string, MakingInput> = Object.create(null);
-  for (const [name, success] of Object.entries(inputs)) {
+  for (const name of Object.keys(inputs)) {
+    const success = inputs[name]!;
     const { location, treeDigest: digest } = success;
-    const from = await both.stores.of(success);
-    made[name] = {
-      store: from,
-      location,
-      digest,
-      async stage(off) {
-        try {
-          return await from.stage(location, digest, off);
-        } catch (error) {
-          throw await lost(name, success, both, error);
-        }
-      },
+    const of = both.stores.of(success);
+    const from = of instanceof Promise ? await of : of;
+    const lost = async (error: unknown): Promise<never> => {
+      throw await lostOr(error, name, success, both);
     };
+    const stage = (off?: AbortSignal) => {
+      try {
+        const staging = from.stage(location, digest, off);
+        return staging instanceof Promise ? staging.catch(lost) : staging;
+      } catch (error) {
+        return lost(error);
+      }
+    };
+    made[name] = { store: from, location, digest, stage };
   }
   return store.prepare({ ...request, inputs: made }, signal);
 }
 
-async function lost(
+/** That an input is lost where that is what the error says, after its success was marked. */
+async function lostOr(
+  error: unknown,
   name: string,
   success: Success,
   both: Parameters<typeof markHere>[2],
-  error: unknown,
 ): Promise<unknown> {
   if (!(error instanceof AlamodeError)) return error;
   if (error.code === "output-missing") {

@@ -1,6 +1,5 @@
 // Promise 7's key: what a step really depends on, its spec and the bytes it reads, whatever its inputs are called elsewhere.
-import { hash } from "node:crypto";
-import { encode } from "../bencode/encode.ts";
+import { digestOf } from "../bencode/encode.ts";
 import { type PlanTask, specOf } from "../plan/types.ts";
 import type { TreeDigest } from "../store/types.ts";
 
@@ -9,5 +8,5 @@ export function resolvedKeyOf(
   task: PlanTask,
   digests: { readonly [dependency: string]: TreeDigest },
 ): string {
-  return hash("sha256", encode({ v: 1, spec: specOf(task), inputs: digests }));
+  return digestOf({ v: 1, spec: specOf(task), inputs: digests });
 }

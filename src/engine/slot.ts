@@ -8,6 +8,7 @@ import {
   readlinkSync,
   renameSync,
   symlinkSync,
+  unlinkSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { errnoOf } from "../errors.ts";
@@ -15,6 +16,7 @@ import { removeTree } from "../store/remove.ts";
 import { Untouched } from "./untouched.ts";
 
 const PARTS = ["work", "home", "tmp", "out"] as const;
+const INPUTS = "inputs";
 const MODE = 0o755;
 /** The bit by which a folder hands its group on to what is made in it: a shared store's folders have it, and it stays. */
 const SETGID = 0o2000;
@@ -29,19 +31,17 @@ export async function clearSlot(
   slot: string,
   { keepInputs = false, untouched = new Untouched() } = {},
 ): Promise<void> {
-  for (const part of PARTS)
-    await clearFolder(
-      `${slot}/${part}`,
-      untouched,
-      part === "work" ? (name) => name === "inputs" : undefined,
-    );
+  for (const part of PARTS) {
+    const [folder, spared] = [`${slot}/${part}`, part === "work" ? INPUTS : undefined];
+    if (!isClear(folder, untouched, spared)) await clearFolder(folder, spared);
+  }
   const inputs = inputsOf(slot);
-  if (keepInputs) openFolder(inputs, await folderAt(inputs));
-  else await clearFolder(inputs, untouched);
+  if (keepInputs) openFolder(inputs, folderAt(inputs));
+  else if (!isClear(inputs, untouched)) await clearFolder(inputs);
 }
 
 export function inputsOf(slot: string): string {
-  return `${slot}/work/inputs`;
+  return `${slot}/work/${INPUTS}`;
 }
 
 /**
@@ -71,10 +71,18 @@ export function linkTarget(place: string): string | undefined {
   }
 }
 
-/** What lies in a folder of ours. Names as bytes: a task may have made some that are not UTF-8; then it is emptied. */
-export async function namesIn(folder: string): Promise<readonly string[]> {
+/** What lies in a folder of ours. A task may have made names that are not UTF-8, of which we could remove none: then it is emptied. */
+export function namesIn(folder: string): readonly string[] | Promise<readonly string[]> {
   const names = readdirSync(folder);
-  if (!names.some((name) => name.includes("\ufffd"))) return names;
+  return names.some(isDoubtful) ? emptied(folder) : names;
+}
+
+/** Bytes that are not UTF-8 are told as this, which may also be in a name rightfully. */
+function isDoubtful(name: string): boolean {
+  return name.includes("\ufffd");
+}
+
+async function emptied(folder: string): Promise<readonly string[]> {
   await removeTree(folder);
   makeFolder(folder);
   return [];
@@ -100,29 +108,28 @@ function openToGroup(top: string): void {
   }
 }
 
-/** An empty folder with our mode, but for what is spared, whatever a task made of the one that was there. */
-async function clearFolder(
-  path: string,
-  untouched: Untouched,
-  spared = (_name: string): boolean => false,
-): Promise<void> {
-  const stats = await folderAt(path);
-  if (untouched.holds(path, stats)) return;
-  openFolder(path, stats);
-  let isAsFound = true;
-  for (const name of await namesIn(path)) {
-    if (spared(name)) continue;
-    isAsFound = false;
-    await removeTree(`${path}/${name}`);
-  }
-  if (isAsFound) untouched.note(path, stats);
+/** Whether there is an empty folder with our mode, but for the name that is spared: told without a promise, for nearly always it is so. */
+function isClear(path: string, untouched: Untouched, spared?: string): boolean {
+  const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
+  if (stats === undefined || !stats.isDirectory()) return false;
+  if (untouched.holds(path, stats)) return true;
+  if (permissions(stats) !== ourMode(stats)) return false;
+  if (!readdirSync(path).every((name) => name === spared)) return false;
+  untouched.note(path, stats);
+  return true;
+}
+
+/** Makes it so, whatever a task made of the one that was there. */
+async function clearFolder(path: string, spared?: string): Promise<void> {
+  openFolder(path, folderAt(path));
+  for (const name of await namesIn(path)) if (name !== spared) await removeTree(`${path}/${name}`);
 }
 
 /** What a folder looks like, which is made where something else is, or nothing. */
-async function folderAt(path: string): Promise<BigIntStats> {
+function folderAt(path: string): BigIntStats {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   if (stats?.isDirectory()) return stats;
-  if (stats !== undefined) await removeTree(path);
+  if (stats !== undefined) unlinkSync(path);
   makeFolder(path);
   return lstatSync(path, { bigint: true });
 }
@@ -133,7 +140,15 @@ function makeFolder(path: string): void {
 }
 
 /** Gives a folder our mode. */
-function openFolder(path: string, { mode }: BigIntStats): void {
-  const ours = MODE | (Number(mode) & SETGID);
-  if ((Number(mode) & 0o7777) !== ours) chmodSync(path, ours);
+function openFolder(path: string, stats: BigIntStats): void {
+  const ours = ourMode(stats);
+  if (permissions(stats) !== ours) chmodSync(path, ours);
+}
+
+function ourMode({ mode }: BigIntStats): number {
+  return MODE | (Number(mode) & SETGID);
+}
+
+function permissions({ mode }: BigIntStats): number {
+  return Number(mode) & 0o7777;
 }

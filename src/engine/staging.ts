@@ -37,7 +37,7 @@ export interface StagingRequest {
   /** The slot's folders as the command will see them. */
   readonly view: View;
   /** How links are made for commands that see the machine as it is. */
-  readonly inputLinks?: InputLinks;
+  readonly inputLinks?: InputLinks | undefined;
   /** Whether the input of that name may be an environment; where it is not told, each is looked at. */
   readonly mayBring?: (name: string) => boolean;
   /** Variables passed through from the caller, by name. The spec's own win over these. */

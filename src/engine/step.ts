@@ -12,9 +12,9 @@ import { commitStep } from "./commit.ts";
 import { ENVIRONMENT_FILE } from "./environments.ts";
 import { failedThere } from "./failed-there.ts";
 import { engineFailure } from "./failure.ts";
-import { changedWhileRead } from "./input-checks.ts";
 import { CappedLog, lastLines, TAIL_LINES } from "./log.ts";
 import { LostInput, prepareMaking } from "./making.ts";
+import type { TaskOptions } from "./options.ts";
 import { resolvedKeyOf } from "./resolved-key.ts";
 import { SHORTEST_BYTES } from "./secrets/forms.ts";
 import { NO_SECRETS, type StepSecrets } from "./secrets/secrets.ts";
@@ -96,7 +96,7 @@ class Step {
     this.#resolvedKey = resolvedKey;
     const { slot, options, execution } = request;
     // With secrets the log is not the command's own to write.
-    const own = context.spareLogs && Object.keys(options.secrets).length === 0;
+    const own = context.spareLogs && !hasSecrets(options);
     const log = `${context.stores.main.logDir}/${execution}.log`;
     this.#log = new CappedLog(log, undefined, own ? `${slot}/log` : undefined);
   }
@@ -109,9 +109,10 @@ class Step {
       if (stop.aborted) return await this.#fail({ kind: "interrupted", message: "was stopped" });
       const lost = await this.#lostInput();
       if (lost) return lost;
-      this.#secrets = await this.#fetchSecrets();
+      if (hasSecrets(options)) this.#secrets = await this.#fetchSecrets();
 
-      const store = await stores.named(options.store);
+      const named = stores.named(options.store);
+      const store = named instanceof Promise ? await named : named;
       if (!this.#context.cleared.delete(slot)) await clearSlot(slot);
       await using making = await this.#prepare(store);
       this.#secrets = this.#context.secrets.besides(this.#secrets, making);
@@ -126,7 +127,7 @@ class Step {
         store: stores.main,
         path: this.#path,
         view,
-        ...(sandbox.kind === "none" ? { inputLinks: this.#context.inputLinks } : {}),
+        inputLinks: sandbox.kind === "none" ? this.#context.inputLinks : undefined,
         mayBring: (name) => this.#context.checks.mayHold(this.#request.inputs[name]!, ENVIRONMENT_FILE),
         passed: { ...passed, ...this.#secrets.env },
       });
@@ -154,7 +155,9 @@ class Step {
         this.#context.started(this.#request, this.#log.path);
         const ended = await performCommand(this.#context, command);
         this.#resources = ended.resources;
-        const failure = (await this.#changedInput(making)) ?? judgeCommand(command, ended);
+        const { checks, kill } = this.#context;
+        const changed = await checks.changed(making, this.#request.inputs, kill);
+        const failure = changed ?? judgeCommand(command, ended);
         if (failure) {
           if (!stop.aborted) await making.checkHeld();
           return await this.#fail(failure);
@@ -175,9 +178,9 @@ class Step {
         resolvedKey: this.#resolvedKey,
         store,
         making,
-        ...(sealed === undefined ? {} : { sealed }),
         resources: this.#resources,
         secrets: this.#secrets,
+        ...(sealed === undefined ? {} : { sealed }),
         ...this.#logName(),
       };
       const keeping = this.#keepLog();
@@ -267,29 +270,23 @@ class Step {
 
   /** Promise 10, before: inputs that are not as they were committed are not read. All of them are looked at. */
   async #lostInput(): Promise<StepOutcome | undefined> {
-    const wrong = new Map<string, string>();
-    const looked = new Set<OutputId>();
-    for (const [name, success] of Object.entries(this.#request.inputs)) {
-      if (looked.has(success.output)) continue;
-      looked.add(success.output);
-      const found = await this.#context.checks.before(success);
-      if (found !== undefined) wrong.set(name, found);
-    }
-    return this.#inputsLost(wrong);
+    const wrong = await this.#context.checks.wrongBefore(this.#request.inputs);
+    return wrong.size === 0 ? undefined : this.#inputsLost(wrong);
   }
 
   /** The same of what is read where it lies. */
   async #otherInput(making: Making): Promise<StepOutcome | undefined> {
     const { checks, stop } = this.#context;
-    return this.#inputsLost(await checks.compared(making, this.#request.inputs, "before", stop));
+    const wrong = await checks.compared(making, this.#request.inputs, "before", stop);
+    return wrong.size === 0 ? undefined : this.#inputsLost(wrong);
   }
 
-  async #inputsLost(wrong: ReadonlyMap<string, string>): Promise<StepOutcome | undefined> {
+  /** `wrong`: one input or more. */
+  async #inputsLost(wrong: ReadonlyMap<string, string>): Promise<StepOutcome> {
     const [first] = wrong;
-    if (first === undefined) return undefined;
     for (const [name, found] of wrong) this.#warnOfInput(name, found);
     const outputs = new Set([...wrong.keys()].map((name) => this.#request.inputs[name]!.output));
-    return this.#inputLost([...outputs], ...first);
+    return this.#inputLost([...outputs], ...first!);
   }
 
   async #inputLost(outputs: readonly OutputId[], name: string, how: string): Promise<StepOutcome> {
@@ -300,23 +297,6 @@ class Step {
   #warnOfInput(name: string, how: string): void {
     const message = `its input "${name}" ${how}, so that is made again first`;
     this.#context.warn("input-lost", message, this.#request.task);
-  }
-
-  /** Promise 10, after: what it changed is marked, whatever else it did. */
-  async #changedInput(making: Making): Promise<Failure | undefined> {
-    const { checks, kill } = this.#context;
-    const [changed] = await checks.compared(making, this.#request.inputs, "after", kill);
-    if (changed !== undefined) return changedWhileRead(...changed);
-    for (const [name, success] of Object.entries(this.#request.inputs)) {
-      const found = await this.#context.checks.after(success);
-      if (found === undefined) continue;
-      return {
-        kind: "input-damaged",
-        message: `changed its input "${name}": ${found}`,
-        hint: "A task must not write to its inputs: copy what it changes. The input is made again when it is needed.",
-      };
-    }
-    return undefined;
   }
 
   async #fail(told: Failure, { keepScratch = true } = {}): Promise<StepOutcome> {
@@ -396,4 +376,8 @@ class Step {
     }
     return folder;
   }
+}
+
+function hasSecrets({ secrets }: TaskOptions): boolean {
+  return Object.keys(secrets).length > 0;
 }

@@ -7,14 +7,14 @@ import type { Execution, Failure, Isolation, RecordDb, Success } from "../record
 import { removeTree } from "../store/remove.ts";
 import type { Stores } from "../store/stores.ts";
 import { decodeTree } from "../store/tree.ts";
-import type { Making, SealedTree, Store } from "../store/types.ts";
+import type { SealedTree, Store } from "../store/types.ts";
 import { placeOf } from "../store/walk.ts";
 import { type Command, judgeCommand, performCommand } from "./command.ts";
 import type { TaskFailure } from "./events.ts";
 import type { Executor } from "./executors/types.ts";
 import { engineFailure } from "./failure.ts";
 import type { Host } from "./host.ts";
-import { changedWhileRead, type InputChecks } from "./input-checks.ts";
+import type { InputChecks } from "./input-checks.ts";
 import { CappedLog, lastLines, TAIL_LINES } from "./log.ts";
 import { LostInput, prepareMaking } from "./making.ts";
 import type { Limits } from "./options.ts";
@@ -178,7 +178,9 @@ class Attempt {
       secrets,
     };
     const ended = await performCommand(this.#context, command);
-    const failure = (await this.#changedInput(prepared)) ?? judgeCommand(command, ended);
+    // Promise 10 holds here too: a task that writes to its inputs damages what others read.
+    const changed = await this.#context.checks.changed(prepared, this.#inputs, kill);
+    const failure = changed ?? judgeCommand(command, ended);
     if (failure) {
       if (!stop.aborted) await prepared.checkHeld();
       return this.failed(failure);
@@ -214,19 +216,6 @@ class Attempt {
         attempts: 1,
       },
     };
-  }
-
-  /** Promise 10 holds here too: a task that writes to its inputs damages what others read. */
-  async #changedInput(prepared: Making): Promise<Failure | undefined> {
-    const { checks, kill } = this.#context;
-    const [changed] = await checks.compared(prepared, this.#inputs, "after", kill);
-    if (changed !== undefined) return changedWhileRead(...changed);
-    for (const [name, success] of Object.entries(this.#inputs)) {
-      const found = await this.#context.checks.after(success);
-      if (found !== undefined)
-        return { kind: "input-damaged", message: `changed its input "${name}": ${found}` };
-    }
-    return undefined;
   }
 
   /** What may be the reason that other bytes were made, where that can be told. */

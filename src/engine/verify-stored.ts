@@ -96,10 +96,7 @@ export async function verifyStored(options: VerifyStoredOptions): Promise<Verify
     await record.mark([id], "damaged");
     const differences =
       found === undefined ? [] : treeDifferences(decodeTree(await record.tree(treeDigest)), found.tree);
-    const path = await stores.stage(success).then(
-      (staged) => staged.path,
-      () => undefined, // a link that leads nowhere, say
-    );
+    const path = await pathOf(success).catch(() => undefined); // a link that leads nowhere, say
     emit({
       event: "stored.damaged",
       ...about,
@@ -110,6 +107,10 @@ export async function verifyStored(options: VerifyStoredOptions): Promise<Verify
       ...(because === undefined ? {} : { because }),
       differences: { shown: differences.slice(0, SHOWN_DIFFERENCES), all: differences.length },
     });
+  }
+
+  async function pathOf(success: Success): Promise<string> {
+    return (await stores.stage(success)).path;
   }
 
   async function successesOf(plan: Plan, tasks: readonly string[]) {

@@ -22,9 +22,8 @@ type SuccessCalls = Pick<
   | "lastSuccess"
 >;
 
-const LOCATIONS = `
-  SELECT DISTINCT s.location FROM successes s JOIN outputs o ON o.id = s.output_id
-  WHERE o.output = ? AND s.store = ? AND s.state NOT IN ('lost', 'damaged') ORDER BY s.location`;
+const LOCATIONS =
+  "SELECT DISTINCT location FROM successes WHERE output_id = ? AND store = ? AND state NOT IN ('lost', 'damaged')";
 
 export function successCalls(db: SqliteConnection): SuccessCalls {
   return {
@@ -37,7 +36,10 @@ export function successCalls(db: SqliteConnection): SuccessCalls {
       }),
     locations: (output, store) =>
       db.readOne(() =>
-        db.all<{ location: Location }>(LOCATIONS, bytesOf(output), store).map((row) => row.location),
+        db
+          .all<{ location: Location }>(LOCATIONS, outputRow(db, output) ?? 0, store)
+          .map((row) => row.location)
+          .sort(),
       ),
     tree: (digest) =>
       db.read(() => {

@@ -237,9 +237,9 @@ class FolderStore implements Store {
 
   async publish(): Promise<undefined> {}
 
-  async stage(location: Location): Promise<StagedTree> {
-    const path = await this.here(location);
-    if (path !== undefined) return { path, [Symbol.dispose]() {} };
+  stage(location: Location): StagedTree {
+    const path = this.#pathOf(location);
+    if (path !== undefined) return new Resting(path);
     throw new AlamodeError("output-missing", `nothing lies at ${this.#place(location)} any more`, {
       facts: { location, store: this.url },
       hint: "Run the pipeline that makes it.",
@@ -247,6 +247,10 @@ class FolderStore implements Store {
   }
 
   async here(location: Location): Promise<string | undefined> {
+    return this.#pathOf(location);
+  }
+
+  #pathOf(location: Location): string | undefined {
     const place = this.#place(location);
     return isThere(place) ? (inPlaceTarget(place) ?? place) : undefined;
   }
@@ -256,13 +260,17 @@ class FolderStore implements Store {
     return inPlaceTarget(place) ?? place;
   }
 
-  async check(location: Location, { tree, stamps }: Noted): Promise<Check> {
+  check(location: Location, { tree, stamps }: Noted): Check | Promise<Check> {
     const place = this.#place(location);
+    const failed = (error: unknown): never => {
+      throw systemError(error, "checking an output", { location });
+    };
     try {
       const target = inPlaceTarget(place);
-      return await checkStamps(target ?? place, tree, stamps, new Turn(), { modes: target === undefined });
+      const check = checkStamps(target ?? place, tree, stamps, new Turn(), { modes: target === undefined });
+      return check instanceof Promise ? check.catch(failed) : check;
     } catch (error) {
-      throw systemError(error, "checking an output", { location });
+      return failed(error);
     }
   }
 
@@ -350,6 +358,17 @@ class FolderStore implements Store {
       throw systemError(error, doing, { location });
     }
   }
+}
+
+/** A tree that is read where it lies: there is nothing to let go of. */
+class Resting implements StagedTree {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  [Symbol.dispose](): void {}
 }
 
 /** Whether a tree lies there, or is led to. Any other link shows another output's tree to people: here lies none. */

@@ -104,43 +104,44 @@ export async function hashEntries(
   const underWay = new Set<Promise<void>>();
   let failed: AbortController | undefined;
   const tree = new Map<string, TreeEntry>();
-  const needlesIn = new Map<number, string>();
-  const note = (found: ReadonlySet<number>, path: string) => {
-    for (const needle of found) if (!needlesIn.has(needle)) needlesIn.set(needle, path);
+  /** Needle → place in the order of what is listed: the first, whichever was read first. */
+  const firsts = new Map<number, number>();
+  const note = (found: ReadonlySet<number>, at: number) => {
+    for (const needle of found) if (at < (firsts.get(needle) ?? listed.length)) firsts.set(needle, at);
   };
-  const take = (path: string, { size, executable }: FileFacts, content: FileContent) => {
+  const take = (path: string, at: number, { size, executable }: FileFacts, content: FileContent) => {
     if (content.size !== size) {
       throw badOutput(path, `it changed from ${size} to ${content.size} bytes while it was read`, {
         hint: "Wait in the task for everything that it started.",
       });
     }
-    note(content.found, path);
+    note(content.found, at);
     tree.set(path, { kind: "file", size, sha256: content.sha256, executable });
   };
   try {
-    for (const { path, kind } of listed) {
+    for (const [at, { path, kind }] of listed.entries()) {
       if (turn.over()) await turn.next();
-      note(needles.inText(path), path);
+      note(needles.inText(path), at);
       if (kind === "folder") tree.set(path, { kind });
       else if (kind === "link") {
         const target = targetOf(top, path);
-        note(needles.inText(target), path);
+        note(needles.inText(target), at);
         tree.set(path, { kind, target });
       } else {
         const place = placeOf(top, path);
         const looked = look(place, path);
         const facts = looked instanceof Promise ? await looked : looked;
         // Once all are found there is nothing to look for.
-        const wanted = needlesIn.size < needles.count ? needles : NO_NEEDLES;
+        const wanted = firsts.size < needles.count ? needles : NO_NEEDLES;
         if (facts.size <= SMALL_BYTES) {
-          take(path, facts, hashSmallFile(place, facts.size, wanted));
+          take(path, at, facts, hashSmallFile(place, facts.size, wanted));
           continue;
         }
         tree.set(path, { kind, ...facts, sha256: "" }); // keeps its place
         failed ??= new AbortController();
         const end = signal === undefined ? failed.signal : AbortSignal.any([signal, failed.signal]);
         const taking = Promise.resolve(hashFile(place, facts.size, wanted, end)).then((content) =>
-          take(path, facts, content),
+          take(path, at, facts, content),
         );
         underWay.add(taking);
         taking.then(() => underWay.delete(taking)).catch(() => {}); // one that failed stays, and is met below
@@ -152,7 +153,9 @@ export async function hashEntries(
     failed?.abort();
     if (underWay.size > 0) await Promise.allSettled(underWay);
   }
-  return { ...summed(tree), ...(needlesIn.size === 0 ? {} : { needlesIn }) };
+  if (firsts.size === 0) return summed(tree);
+  const needlesIn = new Map([...firsts].map(([needle, at]) => [needle, listed[at]!.path]));
+  return { ...summed(tree), needlesIn };
 }
 
 /** A tree of which every entry is known, with its digest. */

@@ -61,12 +61,20 @@ async function sealTree(top: string, options: SealOptions, signal?: AbortSignal)
   let place = 0;
   const places = new Map(listed.map(({ path }) => [path, place++]));
 
-  const look = async (file: string, path: string): Promise<FileFacts> => {
-    const found = isLoneFile ? first : lstatSync(file, { bigint: true });
-    const stats = await ownAndClose(file, path, top, found);
-    // Noted before the content is read: a change after this is seen by the next check.
+  // Noted before the content is read: a change after this is seen by the next check.
+  const note = (path: string, stats: BigIntStats): FileFacts => {
     stamps.set(places.get(path)!, stats);
     return { size: Number(stats.size), executable: (stats.mode & 0o100n) !== 0n };
+  };
+  const look = (file: string, path: string): FileFacts | Promise<FileFacts> => {
+    const found = isLoneFile ? first : lstatSync(file, { bigint: true });
+    // A mode is changed through a link: were one put there since the walk, it would be another file's.
+    if (!found.isFile())
+      throw badOutput(path, "it was replaced by something else while the output was sealed");
+    if (found.nlink > 1n) return ownCopy(file, top, found).then((stats) => note(path, stats));
+    const mode = closedMode(found);
+    if (Number(found.mode & 0o7777n) !== mode) chmodSync(file, mode);
+    return note(path, found);
   };
   const hashed = await hashEntries(top, listed, {
     look,
@@ -138,25 +146,20 @@ async function copyOneFile(from: string, to: string, size: bigint): Promise<void
   else await copyFile(from, to, mode);
 }
 
-/** Makes a file that was just looked at the output's own and read-only, and returns how it is then. */
-async function ownAndClose(
-  file: string,
-  path: string,
-  top: string,
-  stats: BigIntStats,
-): Promise<BigIntStats> {
-  // A mode is changed through a link: were one put there since the walk, it would be another file's.
-  if (!stats.isFile()) throw badOutput(path, "it was replaced by something else while the output was sealed");
-  const mode = (stats.mode & 0o100n) === 0n ? 0o444 : 0o555;
-  // Another name of the same file, perhaps outside, would let it be changed later; and its mode is not ours to change.
-  if (stats.nlink > 1n) {
-    if ((stats.mode & 0o400n) === 0n) chmodSync(file, mode);
-    const copy = `${dirname(top)}/.own-${randomBytes(8).toString("hex")}`;
-    await copyOneFile(file, copy, stats.size);
-    chmodSync(copy, mode);
-    renameSync(copy, file);
-    return lstatSync(file, { bigint: true });
-  }
-  if (Number(stats.mode & 0o7777n) !== mode) chmodSync(file, mode);
-  return stats;
+/**
+ * Puts a read-only copy in the place of a file that has another name, and returns how that is. By the other name, perhaps outside, it
+ * could be changed later; and its mode is not ours to change.
+ */
+async function ownCopy(file: string, top: string, stats: BigIntStats): Promise<BigIntStats> {
+  const mode = closedMode(stats);
+  if ((stats.mode & 0o400n) === 0n) chmodSync(file, mode);
+  const copy = `${dirname(top)}/.own-${randomBytes(8).toString("hex")}`;
+  await copyOneFile(file, copy, stats.size);
+  chmodSync(copy, mode);
+  renameSync(copy, file);
+  return lstatSync(file, { bigint: true });
+}
+
+function closedMode({ mode }: BigIntStats): number {
+  return (mode & 0o100n) === 0n ? 0o444 : 0o555;
 }

@@ -50,13 +50,13 @@ export async function stampsOf(path: string, tree: Tree, turn: Turn): Promise<Ui
  * Compares what lies at `path` with its tree and stamps; the first difference in the tree's order, the top first. Whether files
  * are executable is looked at unless `modes` is false.
  */
-export async function checkStamps(
+export function checkStamps(
   path: string,
   tree: Tree,
   stamps: Uint8Array,
   turn: Turn,
   { modes = true } = {},
-): Promise<Check> {
+): Check | Promise<Check> {
   const isLoneFile = tree.has("");
   const pairs = isLoneFile ? 1 : tree.size + 1;
   if (stamps.length !== pairs * pairBytes) return damaged("", "its stamps are of another tree");
@@ -72,6 +72,14 @@ export async function checkStamps(
   };
   const top = isLoneFile ? differs("", tree.get("")!, 0) : differs("", { kind: "folder" }, tree.size);
   if (top !== undefined || isLoneFile) return top ?? INTACT;
+  return firstDifference(tree, differs, turn);
+}
+
+async function firstDifference(
+  tree: Tree,
+  differs: (relative: string, entry: TreeEntry, place: number) => Check | undefined,
+  turn: Turn,
+): Promise<Check> {
   let place = 0;
   for (const [relative, entry] of tree) {
     if (turn.over()) await turn.next();

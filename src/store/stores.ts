@@ -44,7 +44,7 @@ export class Stores {
   }
 
   /** The store that a task's option names; the main one where it names none. Throws `unknown-store`, and why it cannot be opened. */
-  async named(nameOrUrl: string | undefined): Promise<Store> {
+  named(nameOrUrl: string | undefined): Store | Promise<Store> {
     if (nameOrUrl === undefined) return this.main;
     const opening = this.#opened.get(nameOrUrl) ?? this.#open(nameOrUrl);
     this.#opened.set(nameOrUrl, opening);
@@ -87,7 +87,7 @@ export class Stores {
   }
 
   /** `of`, and then: no promise stands between where the store is open, and steps ask for nearly nothing else. */
-  #in<T>(store: string, ask: (store: Store) => Promise<T>): Promise<T> {
+  #in<T>(store: string, ask: (store: Store) => T | Promise<T>): T | Promise<T> {
     const known = this.of({ store });
     return known instanceof Promise ? known.then(ask) : ask(known);
   }
@@ -110,22 +110,22 @@ export class Stores {
   }
 
   /** As `Store.stage`. */
-  stage({ store, location, treeDigest }: Placed, signal?: AbortSignal): Promise<StagedTree> {
+  stage({ store, location, treeDigest }: Placed, signal?: AbortSignal): StagedTree | Promise<StagedTree> {
     return this.#in(store, (its) => its.stage(location, treeDigest, signal));
   }
 
   /** As `Store.here`. */
-  here({ store, location, treeDigest }: Placed): Promise<string | undefined> {
+  async here({ store, location, treeDigest }: Placed): Promise<string | undefined> {
     return this.#in(store, (its) => its.here(location, treeDigest));
   }
 
   /** As `Store.check`. */
-  check({ store, location }: Placed, noted: Noted): Promise<Check> {
+  check({ store, location }: Placed, noted: Noted): Check | Promise<Check> {
     return this.#in(store, (its) => its.check(location, noted));
   }
 
   /** As `Store.rehash`. */
-  rehash({ store, location }: Placed, signal?: AbortSignal): Promise<HashedTree | undefined> {
+  async rehash({ store, location }: Placed, signal?: AbortSignal): Promise<HashedTree | undefined> {
     return this.#in(store, (its) => its.rehash(location, signal));
   }
 

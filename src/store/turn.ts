@@ -7,14 +7,17 @@ const turnMs = 20;
 /** Says when synchronous work has had its turn. Use: `if (turn.over()) await turn.next();` */
 export class Turn {
   readonly #signal: AbortSignal | undefined;
-  #end = performance.now() + turnMs;
+  /** When it is over; undefined until it is first asked about, for most work is done before that. */
+  #end: number | undefined;
 
   constructor(signal?: AbortSignal) {
     this.#signal = signal;
   }
 
   over(): boolean {
-    return performance.now() > this.#end;
+    const now = performance.now();
+    this.#end ??= now + turnMs;
+    return now > this.#end;
   }
 
   /** Lets everything else run. Throws the signal's reason when it was aborted. */

@@ -90,7 +90,7 @@ export interface MakingInput {
   readonly location: Location;
   readonly digest: TreeDigest;
   /** Makes it readable here, as files. Throws as `Store.stage` does. */
-  stage(signal?: AbortSignal): Promise<StagedTree>;
+  stage(signal?: AbortSignal): StagedTree | Promise<StagedTree>;
 }
 
 export interface MakingRequest {
@@ -203,9 +203,9 @@ export interface Store {
   publish(location: Location, name: string): Promise<boolean | undefined>;
   /**
    * Makes the tree at a location readable on this machine, as files. What has to be fetched for that is held against `digest`.
-   * Throws `output-missing`, `output-damaged`.
+   * Throws `output-missing`, `output-damaged`. What is at hand is told at once: a step asks for each of its inputs.
    */
-  stage(location: Location, digest: TreeDigest, signal?: AbortSignal): Promise<StagedTree>;
+  stage(location: Location, digest: TreeDigest, signal?: AbortSignal): StagedTree | Promise<StagedTree>;
   /** Absolute path at which the tree can be read on this machine right now; undefined where it is gone, or would have to be fetched. */
   here(location: Location, digest: TreeDigest): Promise<string | undefined>;
   /** Where people find it, whether it is there or not: an absolute path, or a URL without credentials. */
@@ -213,8 +213,9 @@ export interface Store {
   /**
    * Compares what is read with what was noted, by sizes and times (and so notices additions and removals); content is read only where
    * these change without it. Of a tree that is fetched to be read, the copy is compared while it is staged, else only whether it exists.
+   * Of a lone file that lies here it is told at once.
    */
-  check(location: Location, noted: Noted): Promise<Check>;
+  check(location: Location, noted: Noted): Check | Promise<Check>;
   /** Reads and hashes what lies at the location. Undefined where nothing lies. */
   rehash(location: Location, signal?: AbortSignal): Promise<HashedTree | undefined>;
   /** Moves what lies at a location aside within its folder and returns where to; undefined where nothing lay. */

@@ -64,7 +64,7 @@ export function storeContract(name: string, open: (dir: string) => Promise<Store
     assert.deepEqual(await store.present([nowhere]), [false]);
     assert.equal(await store.rehash(nowhere), undefined);
     assert.equal(await store.moveAside(nowhere), undefined);
-    await assert.rejects(store.stage(nowhere, noTree), { code: "output-missing" });
+    await assert.rejects(async () => store.stage(nowhere, noTree), { code: "output-missing" });
     const sealed = await sealedFrom(store, { a: "1" });
     assert.deepEqual(await store.check(nowhere, { ...sealed, stamps: sealed.stamps }), { kind: "missing" });
     const { location } = await store.commit(outputId("b"), sealed, nothingTaken);
@@ -132,7 +132,7 @@ export function storeContract(name: string, open: (dir: string) => Promise<Store
 
   inStore("a location that leads elsewhere is refused", async (store) => {
     for (const location of ["../../etc", "aa/../../x", "/etc", ""] as Location[]) {
-      await assert.rejects(store.stage(location, noTree), { code: "bad-location" });
+      await assert.rejects(async () => store.stage(location, noTree), { code: "bad-location" });
     }
   });
 

@@ -69,7 +69,7 @@ test("an edit, an added file and a lost folder are seen", async (t) => {
   assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "missing" });
   assert.deepEqual(await store.present([location]), [false]);
   assert.equal(await store.rehash(location), undefined);
-  await assert.rejects(store.stage(location, sealed.digest), { code: "output-missing" });
+  await assert.rejects(async () => store.stage(location, sealed.digest), { code: "output-missing" });
 });
 
 test("a lone file can stay in place; links cannot", async (t) => {

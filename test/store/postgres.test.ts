@@ -249,7 +249,7 @@ withStore("a change that is forced is seen", async (_, store, dir) => {
   sqlIn(dir, `DROP SCHEMA ${schema} CASCADE`);
   assert.deepEqual(await store.check(location, { ...sealed, stamps }), { kind: "missing" });
   assert.deepEqual(await store.present([location]), [false]);
-  await assert.rejects(store.stage(location, sealed.digest), { code: "output-missing" });
+  await assert.rejects(async () => store.stage(location, sealed.digest), { code: "output-missing" });
 });
 
 /** What a step reads, of one that is committed. */

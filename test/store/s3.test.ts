@@ -144,7 +144,7 @@ withCeph("what was never finished is no output, and is finished by who makes it 
   const location = `aa/${outputId("a")}.${sealed.digest.slice(0, 16)}` as Location;
   assert.ok((await keysBelow(prefix)).some((key) => key.startsWith(`outputs/${location}/`)));
   assert.deepEqual(await store.present([location]), [false]);
-  await assert.rejects(store.stage(location, sealed.digest), { code: "output-missing" });
+  await assert.rejects(async () => store.stage(location, sealed.digest), { code: "output-missing" });
   broken = false;
   assert.equal((await store.commit(outputId("a"), sealed, nothingTaken)).location, location);
   assert.deepEqual(await store.present([location]), [true]);
@@ -157,10 +157,10 @@ withCeph("bytes that were changed or removed in the bucket are never staged", as
   const Key = `${prefix}/outputs/${location}/sub/b`;
   await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: "too" }));
   const other = await machine(t, { prefix });
-  await assert.rejects(other.stage(location, sealed.digest), { code: "output-damaged" });
+  await assert.rejects(async () => other.stage(location, sealed.digest), { code: "output-damaged" });
   assert.notEqual((await other.rehash(location))?.digest, sealed.digest);
   await client.send(new DeleteObjectCommand({ Bucket: bucket, Key }));
-  await assert.rejects(other.stage(location, sealed.digest), { code: "output-damaged" });
+  await assert.rejects(async () => other.stage(location, sealed.digest), { code: "output-damaged" });
   // Made again it is as it was.
   await store.commit(outputId("a"), await seal(store, things, "again"), nothingTaken);
   using staged = await other.stage(location, sealed.digest);
