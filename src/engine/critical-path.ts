@@ -9,17 +9,21 @@ export function criticalPaths(
   graph: PlanGraph,
   durationOf: (node: number) => number | undefined,
 ): Float64Array {
-  const known = [...graph.order].flatMap((node) =>
-    graph.names(node).length === 0 ? [] : (durationOf(node) ?? []),
-  );
-  const usual = known.length === 0 ? 1 : known.reduce((sum, ms) => sum + ms, 0) / known.length;
+  let sum = 0;
+  let known = 0;
+  for (const node of graph.order) {
+    const ms = graph.isTask(node) ? durationOf(node) : undefined;
+    if (ms === undefined) continue;
+    sum += ms;
+    known++;
+  }
+  const usual = known === 0 ? 1 : sum / known;
   const paths = new Float64Array(graph.outputs.length);
   for (let at = graph.order.length - 1; at >= 0; at--) {
     const node = graph.order[at]!;
     let longest = 0;
     for (const dependent of graph.dependents(node)) longest = Math.max(longest, paths[dependent]!);
-    const made = graph.names(node).length > 0; // else by another pipeline
-    paths[node] = longest + (made ? (durationOf(node) ?? usual) : 0);
+    paths[node] = longest + (graph.isTask(node) ? (durationOf(node) ?? usual) : 0);
   }
   return paths;
 }

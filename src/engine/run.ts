@@ -319,12 +319,14 @@ async function noteRun(
 ): Promise<Run> {
   const { record, pipeline = "", params = {}, scheduled } = options;
   const last = await record.lastRun(pipeline);
-  const before = last && last.planDigest !== digest ? await record.plan(last.planDigest, plan) : plan;
+  const same = last === undefined || last.planDigest === digest;
+  const before = same ? plan : await record.plan(last.planDigest, plan);
   return record.startRun({
     pipeline,
     params,
     ...(scheduled === undefined ? {} : { scheduled }),
     plan,
+    ...(same || before === undefined ? {} : { former: { planDigest: last.planDigest, plan: before } }),
     planDigest: digest,
     goals,
     note: await noteOf(last ? before : undefined, plan, sourceReader(storesOf(options.store).main)),

@@ -86,6 +86,11 @@ export class PlanGraph {
     return this.#names.length;
   }
 
+  /** Whether a task of the plan makes it, and not another pipeline. */
+  isTask(node: number): boolean {
+    return node < this.#names.length;
+  }
+
   /** The node of a task. Throws `unknown-task`. */
   nodeOf(task: string): number {
     const planned = this.#plan.tasks[task];

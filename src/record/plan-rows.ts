@@ -17,8 +17,6 @@ export interface TaskRow {
 /** Which output a task of a plan has, by its name. */
 export interface NamedOutput {
   readonly name: string;
-  /** Database id of the output. */
-  readonly id: number;
   readonly output: OutputId;
 }
 

@@ -39,7 +39,7 @@ export function planQueries(db: PostgresConnection): PlanQueries {
       if (like === undefined)
         return read(await db.rows<TaskRow>(`${SELECT_TASKS} WHERE p.plan_id = ?`, row.id));
       const named = await db.rows<NamedOutput>(
-        `SELECT p.name, o.id, encode(o.output, 'hex') AS output FROM plan_tasks p JOIN outputs o ON o.id = p.output_id
+        `SELECT p.name, encode(o.output, 'hex') AS output FROM plan_tasks p JOIN outputs o ON o.id = p.output_id
          WHERE p.plan_id = ? ORDER BY p.name`,
         row.id,
       );

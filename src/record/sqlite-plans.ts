@@ -17,7 +17,7 @@ import {
 } from "./plan-rows.ts";
 import { bytesOf, decodeMap, hex, sha256 } from "./rows.ts";
 import type { SqliteConnection } from "./sqlite-connection.ts";
-import type { RecordDb } from "./types.ts";
+import type { RecordDb, StartRun } from "./types.ts";
 
 type PlanQueries = Pick<RecordDb, "notePlan" | "plan" | "identity" | "namesOf" | "findOutputs">;
 
@@ -43,59 +43,58 @@ export function noteOutput(db: SqliteConnection, output: OutputId): number {
   return outputRow(db, output) ?? db.insert("INSERT INTO outputs (output) VALUES (?)", bytesOf(output));
 }
 
-/**
- * Notes the plan unless it is known, and returns its database id. In a write transaction. Much of it may be as in the `former`, a plan's
- * database id: that is copied. Throws `plan-unknown`.
- */
+/** Notes the plan unless it is known, and returns its database id. In a write transaction. Throws `plan-unknown`. */
 export function notePlan(
   db: SqliteConnection,
   planDigest: string,
   plan: Plan | undefined,
-  former?: number,
+  former?: StartRun["former"],
 ): number {
-  const digest = bytesOf(planDigest);
-  const known = db.get<{ id: number }>("SELECT id FROM plans WHERE digest = ?", digest);
-  if (known !== undefined) return known.id;
+  const byDigest = (digest: string) =>
+    db.get<{ id: number }>("SELECT id FROM plans WHERE digest = ?", bytesOf(digest))?.id;
+  const known = byDigest(planDigest);
+  if (known !== undefined) return known;
   if (plan === undefined) throw planUnknown(planDigest);
 
-  const named = former === undefined ? [] : namedOutputs(db, former);
-  const others = unlike(named, plan);
-  const same = new Set(named.map(({ name }) => name));
-  for (const { name } of others) same.delete(name);
-  const fresh = Object.keys(plan.tasks).filter((name) => !same.has(name));
-  const idOf = noteOutputs(
+  const { tasks } = plan;
+  const names = Object.keys(tasks);
+  const before = former?.plan.tasks ?? {};
+  // The very objects: which tasks are the same was looked at when the former plan was read.
+  const changed = names.filter((name) => tasks[name] !== before[name]);
+  const copied = changed.length < names.length / 2 ? byDigest(former!.planDigest) : undefined;
+  const fresh = copied === undefined ? names : changed;
+  const ids = noteOutputs(
     db,
-    fresh.map((name) => plan.tasks[name]!),
-    new Map(named.map(({ id, output }) => [output, id])),
+    fresh.map((name) => tasks[name]!),
   );
   const insert = "INSERT INTO plans (digest, meta) VALUES (?, ?) RETURNING id";
-  const { id } = db.get<{ id: number }>(insert, digest, encode(plan.meta))!;
-  const copies = others.length < named.length / 2;
-  if (copies) {
-    const copied =
-      "INSERT INTO plan_tasks (plan_id, name, output_id) SELECT ?, name, output_id FROM plan_tasks WHERE plan_id = ?";
-    db.run(copied, id, former!);
-    for (const { name } of others) db.run("DELETE FROM plan_tasks WHERE plan_id = ? AND name = ?", id, name);
+  const { id } = db.get<{ id: number }>(insert, bytesOf(planDigest), encode(plan.meta))!;
+  if (copied !== undefined) {
+    db.run(
+      "INSERT INTO plan_tasks (plan_id, name, output_id) SELECT ?, name, output_id FROM plan_tasks WHERE plan_id = ?",
+      id,
+      copied,
+    );
+    for (const name of Object.keys(before)) {
+      if (tasks[name] === before[name]) continue;
+      db.run("DELETE FROM plan_tasks WHERE plan_id = ? AND name = ?", id, name);
+    }
   }
-  for (const name of copies ? fresh : Object.keys(plan.tasks)) {
+  for (const name of fresh) {
     const sql = "INSERT INTO plan_tasks (plan_id, name, output_id) VALUES (?, ?, ?)";
-    db.run(sql, id, name, idOf(plan.tasks[name]!.output));
+    db.run(sql, id, name, ids.get(tasks[name]!.output)!);
   }
   return id;
 }
 
-/** Notes what the tasks make, with spec and inputs. `noted`: outputs that have theirs. Returns what knows all database ids. */
-function noteOutputs(
-  db: SqliteConnection,
-  tasks: readonly PlanTask[],
-  noted: ReadonlyMap<OutputId, number>,
-): (output: OutputId) => number {
+/** Notes what the tasks make, with spec and inputs. Returns database ids, of their inputs too. */
+function noteOutputs(db: SqliteConnection, tasks: readonly PlanTask[]): Map<OutputId, number> {
   // Inputs refer to ids of outputs that may come later in the plan; so the ids are given out before the rows are written.
   let next = db.get<{ next: number }>("SELECT coalesce(max(id), 0) + 1 AS next FROM outputs")!.next;
-  const ids = new Map<OutputId, number>(); // those that are not in `noted`
-  const known = new Set<OutputId>(); // of these, with their specs
+  const ids = new Map<OutputId, number>();
+  const known = new Set<OutputId>(); // with their specs
   const idOf = (output: OutputId): number => {
-    let id = noted.get(output) ?? ids.get(output);
+    let id = ids.get(output);
     if (id !== undefined) return id;
     const sql = "SELECT id, spec_id FROM outputs WHERE output = ?";
     const row = db.get<{ id: number; spec_id: number | null }>(sql, bytesOf(output));
@@ -106,7 +105,7 @@ function noteOutputs(
   };
   for (const task of tasks) {
     const id = idOf(task.output);
-    if (noted.has(task.output) || known.has(task.output)) continue;
+    if (known.has(task.output)) continue;
     known.add(task.output);
     const inputs: Record<string, number> = Object.create(null);
     for (const [dependency, output] of Object.entries(task.inputs)) inputs[dependency] = idOf(output);
@@ -127,7 +126,7 @@ function noteOutputs(
       bytesOf(output),
     );
   }
-  return idOf;
+  return ids;
 }
 
 function noteSpec(db: SqliteConnection, spec: BnormalMap): number {
@@ -157,12 +156,12 @@ function plan(db: SqliteConnection, planDigest: string, like: Plan | undefined):
 /** As arrays and text: four times as fast as objects and bytes, and there may be a hundred thousand. */
 function namedOutputs(db: SqliteConnection, planId: number): NamedOutput[] {
   return db
-    .allArrays<[name: string, id: number, output: OutputId]>(
-      `SELECT p.name, o.id, lower(hex(o.output)) FROM plan_tasks p JOIN outputs o ON o.id = p.output_id
+    .allArrays<[name: string, output: OutputId]>(
+      `SELECT p.name, lower(hex(o.output)) FROM plan_tasks p JOIN outputs o ON o.id = p.output_id
        WHERE p.plan_id = ? ORDER BY p.name`,
       planId,
     )
-    .map(([name, id, output]) => ({ name, id, output }));
+    .map(([name, output]) => ({ name, output }));
 }
 
 function identity(db: SqliteConnection, output: OutputId): Awaited<ReturnType<RecordDb["identity"]>> {

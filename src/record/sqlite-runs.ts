@@ -50,7 +50,7 @@ async function startRun(
          VALUES (?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?, ?) RETURNING id`,
         run,
         request.pipeline,
-        notePlan(db, request.planDigest, request.plan, lastPlan(db, request.pipeline)),
+        notePlan(db, request.planDigest, request.plan, request.former),
         encode(request.params),
         encode(request.goals),
         now(),
@@ -68,12 +68,6 @@ async function startRun(
   }
   held.set(run, giveBack);
   return (await selectRuns(db, "WHERE r.run = ?", run))[0]!;
-}
-
-/** The plan of the pipeline's last run, as its database id. */
-function lastPlan(db: SqliteConnection, pipeline: string): number | undefined {
-  const sql = "SELECT plan_id FROM runs WHERE pipeline = ? ORDER BY id DESC LIMIT 1";
-  return db.get<{ plan_id: number }>(sql, pipeline)?.plan_id;
 }
 
 function finishRun(

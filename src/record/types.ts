@@ -173,6 +173,8 @@ export interface StartRun {
   readonly scheduled?: ScheduleSlot;
   /** Left out for one that was noted before; `plan-unknown` is thrown where it was not. */
   readonly plan?: Plan;
+  /** A plan noted before, got by `plan(…, like)` with this one: what they share may be copied. */
+  readonly former?: { readonly planDigest: string; readonly plan: Plan };
   /** sha256 of the plan's bencoding. */
   readonly planDigest: string;
   readonly goals: readonly string[];
@@ -276,10 +278,7 @@ export interface RecordDb extends AdoptionCalls, PastCalls {
   readonly url: string;
   /** 16 hex digits. Names the record wherever it is moved to. */
   readonly id: string;
-  /**
-   * By what a run is known to live: a lock of this machine's, which goes with its process; or a heartbeat, which may stop
-   * though the process goes on, elsewhere and unseen.
-   */
+  /** By what a run is known to live: a lock, which goes with its process; or a heartbeat, which may stop though that goes on, unseen. */
   readonly leases: "lock" | "heartbeat";
   /** How often whoever waits for another's execution should ask again, at most, in ms. */
   readonly pollMs: number;

@@ -117,8 +117,11 @@ export function planContract(inRecord: InRecord): void {
       ];
       const digests: string[] = [];
       for (const shape of shapes) {
-        const request = startOf(planOf(shape));
-        digests.push((await record.startRun(request)).planDigest);
+        const plan = planOf(shape);
+        const last = digests.at(-1);
+        const former = last && { planDigest: last, plan: (await record.plan(last, plan))! };
+        const { planDigest } = await record.startRun({ ...startOf(plan), ...(former && { former }) });
+        digests.push(planDigest);
       }
       for (const [i, digest] of digests.entries())
         assert.equal(planDigestOf((await record.plan(digest))!), planDigestOf(planOf(shapes[i]!)));
