@@ -32,7 +32,7 @@ import { secretMissing } from "./secrets/references.ts";
 import { Secrets } from "./secrets/secrets.ts";
 import type { SharedQueue } from "./shared-queue.ts";
 import { keepSources, sourceReader } from "./sources.ts";
-import { spareMemory } from "./spare-memory.ts";
+import { SpareMemory } from "./spare-memory.ts";
 import { refuseSqlForFiles } from "./sql-destination.ts";
 import { Work } from "./work.ts";
 
@@ -157,7 +157,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   await readyFor(shutIn, work.parsed(decision.due.keys()), demands);
   await keepSources(work.notable(), stores.main);
 
-  spareMemory(decision.due.size);
+  using memory = new SpareMemory(decision.due.size);
   const digest = plan === given ? options.planDigest : undefined;
   const noted = await noteRun(plan, digest ?? planDigest(plan), goals, options, host);
   const wanted = closure(graph, goalNodes);
@@ -216,7 +216,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   try {
     await sweepScratch(record, stores.main, host.host);
     if (due.length > 0) {
-      spareMemory(due.length);
+      memory.giveBack();
       const performed = await perform({
         run: noted.id,
         plan,
