@@ -20,8 +20,8 @@ const CHECKPOINT_PAGES = 8192;
 const CACHE_KIB = 16 * 1024;
 /** How many writes become one transaction at most. */
 const MOST_WRITES = 256;
-/** How many ids of one kind are remembered: some 10 MB. */
-const MOST_IDS = 65_536;
+/** How many ids of one kind are remembered: some 2 MB. All are forgotten then; what is asked for again is soon known again. */
+const MOST_IDS = 16_384;
 
 const BEGIN_READ = "BEGIN";
 const BEGIN_WRITE = "BEGIN IMMEDIATE";
