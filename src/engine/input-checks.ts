@@ -19,6 +19,7 @@ export class InputChecks {
   #entries = 0;
   /** Successes whose stamps do not fit though their bytes do: a copied store. */
   #unstamped = new Set<number>();
+  #marks = 0;
 
   constructor(record: RecordDb, stores: Stores) {
     this.#record = record;
@@ -69,6 +70,11 @@ export class InputChecks {
       if (how !== undefined) wrong.set(name, how);
     }
     return wrong;
+  }
+
+  /** How many inputs were found to be gone or changed, and marked. */
+  get marks(): number {
+    return this.#marks;
   }
 
   /** Whether something may lie at that path in the input's tree. */
@@ -153,6 +159,7 @@ export class InputChecks {
   }
 
   async #mark(success: Success, check: Check & { kind: "missing" | "damaged" }): Promise<string> {
+    this.#marks++;
     const both = { record: this.#record, stores: this.#stores };
     await markHere(success, check.kind === "missing" ? "lost" : "damaged", both);
     return told(check);

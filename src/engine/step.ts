@@ -132,7 +132,9 @@ class Step {
         passed: { ...passed, ...this.#secrets.env },
       });
       const stagedMs = performance.now();
-      if ((await this.#request.turn) === false) {
+      const { marks } = this.#context.checks;
+      // What was found to be changed while it waited may be an input of its own: it is claimed anew.
+      if ((await this.#request.turn) === false || this.#context.checks.marks > marks) {
         await this.#fail({ kind: "interrupted", message: "was not started" }, { keepScratch: false });
         return { kind: "look-again" };
       }

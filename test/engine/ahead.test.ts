@@ -59,3 +59,22 @@ test("after a failure what went ahead does not start", async (t) => {
   );
   assert.equal((await rig.run(plan, { jobs: 1, keepGoing: true })).counts.ran, 2);
 });
+
+test("an input that is damaged while a step waits for its turn is made again for it, and is no fault of its own", async (t) => {
+  const rig = await openRig(t);
+  const damage = `file=$(readlink -f inputs/raw); chmod u+w "$file"; echo more >> "$file"; echo x > $OUTPUT`;
+  const plan = planOf({
+    raw: "echo 1 > $OUTPUT",
+    ...Object.fromEntries(SHORT.map((name) => [name, `echo ${name} > $OUTPUT`])),
+    tdamages: [damage, "raw"],
+    u: ["cat inputs/raw > $OUTPUT", "raw"],
+  });
+  const { counts, failures, warned } = await rig.run(plan, { jobs: 1, keepGoing: true });
+  assert.deepEqual(
+    failures.map(({ task }) => task),
+    ["tdamages"],
+  );
+  assert.equal(counts.failed, 1);
+  assert.ok(warned.every((code) => code === "input-lost"));
+  assert.equal(await rig.text(plan, "u"), "1\n");
+});
