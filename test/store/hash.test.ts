@@ -8,6 +8,7 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -66,6 +67,16 @@ test("a tree has its files in order, however long each took", async (t) => {
     const entry = tree.get(path);
     assert.ok(entry?.kind === "file" && entry.sha256 === sha256(join(dir, path)), path);
   }
+});
+
+test("a needle is told of the first file that has it, however long that takes to read", async (t) => {
+  const dir = scratch(t);
+  fileOf(join(dir, "a"), LARGE, { [LARGE - 6]: "needle" });
+  writeFileSync(join(dir, "b"), "needle");
+  const listed = ["a", "b"].map((path) => ({ path, kind: "file" as const }));
+  const look = (place: string) => ({ size: statSync(place).size, executable: false });
+  const options = { look, turn: new Turn(), needles: new Needles(["needle"]) };
+  assert.deepEqual((await hashEntries(dir, listed, options)).needlesIn, new Map([[0, "a"]]));
 });
 
 test("a large file that is not there, changes, or is no longer wanted fails as a small one does, and nothing else stands still", async (t) => {
