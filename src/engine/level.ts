@@ -29,7 +29,6 @@ import { refuseSqlForFiles } from "./sql-destination.ts";
 import { gpuEnv } from "./start-queue.ts";
 import { takeStep } from "./step.ts";
 import { digestsOf, type StepContext, type StepOutcome, type StepRequest } from "./step-types.ts";
-import { type Made, madeBy } from "./strays.ts";
 import { type Surroundings, Work } from "./work.ts";
 
 /** What all levels of a run share, and add to. */
@@ -43,8 +42,7 @@ export interface Shared extends Surroundings {
   emit(event: RunEvent): void;
   /** The next execution's name. */
   nextExecution(): string;
-  /** `store`: id of the one that it lies in. */
-  committed(made: Made, store: string): void;
+  committed(request: StepRequest, success: Success, startedAt: number): void;
   readonly failures: FailedTask[];
   /** Counts of tasks; `more`: those of plans that tasks wrote. */
   readonly counts: { same: number; notStarted: number; more: number };
@@ -151,7 +149,7 @@ class Level {
     };
     const startedAt = Date.now();
     const outcome = await takeStep(context, request);
-    if (outcome.kind === "ran") committed(madeBy(request, outcome.success, startedAt), outcome.success.store);
+    if (outcome.kind === "ran") committed(request, outcome.success, startedAt);
     if (expansion === undefined || (outcome.kind !== "ran" && outcome.kind !== "reused")) return outcome;
     const ran = outcome.kind === "ran";
     return { kind: "expanded", expansion: (ran && outcome.stands) || outcome.success, ran };

@@ -20,7 +20,7 @@ import type { Secrets } from "./secrets/secrets.ts";
 import { Settler } from "./settler.ts";
 import { besides, type RunQueue, type SharedQueue, slotsFor } from "./shared-queue.ts";
 import { StartQueue } from "./start-queue.ts";
-import { endStrays, type Made } from "./strays.ts";
+import { endStrays, MadeList } from "./strays.ts";
 import { Untouched } from "./untouched.ts";
 import type { Surroundings, Work } from "./work.ts";
 
@@ -69,7 +69,7 @@ export async function perform(performance: Performance): Promise<Performed> {
   const settler = new Settler(record, stores, host);
   const inputLinks = new InputLinks(run);
   const logs = new Set<CappedLog>();
-  const made: Made[] = [];
+  const made = new MadeList();
   const failures: FailedTask[] = [];
   const counts = { same: 0, notStarted: 0, more: 0 };
   const trimmer = setInterval(() => {
@@ -87,9 +87,9 @@ export async function perform(performance: Performance): Promise<Performed> {
       failures,
       counts,
       nextExecution: () => `${run}-${++executions}`,
-      committed(one, store) {
-        made.push(one);
-        settler.committed(store);
+      committed(request, success, startedAt) {
+        made.push(request, success, startedAt);
+        settler.committed(success.store);
       },
       context: {
         ...performance,
@@ -121,7 +121,7 @@ export async function perform(performance: Performance): Promise<Performed> {
     await settler.finish();
   }
   // An output may be made twice, when its first bytes were damaged by a task: one is told as failed or reused then.
-  const sound = new Set(made.map(({ output }) => output));
+  const sound = new Set(made.outputs);
   for (const { output } of failures) sound.delete(output);
   return { ran: sound.size, ...counts, failures };
 }

@@ -4,7 +4,7 @@ import type { PlanGraph } from "../plan/graph.ts";
 import type { ExecutionId, Success } from "../record/types.ts";
 import type { TaskFailure } from "./events.ts";
 import type { Amounts } from "./machine.ts";
-import { DONE, type Entry, hasEnded, type NodeState } from "./node-state.ts";
+import { DONE, type Entry, FRESH, hasEnded, type NodeState } from "./node-state.ts";
 import type { RunQueue } from "./shared-queue.ts";
 import type { Grant, Rank } from "./start-queue.ts";
 import type { StepOutcome } from "./step-types.ts";
@@ -85,6 +85,8 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   const successes = new Map(request.done);
   /** How many dependents of each node have not ended. */
   const waitedForBy = new Int32Array(graph.outputs.length);
+  /** How many inputs of each node are not done. */
+  const missing = new Int32Array(graph.outputs.length);
   const ready: number[] = [];
   let nextReady = 0;
   let looked = 0;
@@ -104,8 +106,12 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
 
   /** The only place where a node's state changes. */
   function set(node: number, state: NodeState, details: StateDetails = {}) {
-    const entry = entries.get(node)!;
+    let entry = entries.get(node)!;
     const hadEnded = hasEnded(entry.state);
+    if (entry === FRESH || entry === DONE) {
+      entry = { ...entry };
+      entries.set(node, entry);
+    }
     entry.state = state;
     if (state === "ready") ready.push(node);
     else leaveQueue(entry);
@@ -147,13 +153,8 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
     for (const node of fresh) {
       successes.delete(node);
       for (const input of graph.inputs(node)) waitedForBy[input]!++;
-      entries.set(node, {
-        state: "waiting",
-        missing: 0,
-        attempt: 1,
-        polls: 0,
-        inputsLost: entries.get(node)?.inputsLost ?? 0,
-      });
+      const inputsLost = entries.get(node)?.inputsLost ?? 0;
+      entries.set(node, inputsLost === 0 ? FRESH : { ...FRESH, inputsLost });
     }
     // What was ready or waiting may wait for more now.
     const affected = new Set(fresh);
@@ -164,18 +165,18 @@ export async function schedule(request: Schedule): Promise<ReadonlyMap<number, N
   function recount(node: number) {
     const entry = entries.get(node);
     if (entry === undefined || (entry.state !== "waiting" && entry.state !== "ready")) return;
-    entry.missing = 0;
-    for (const input of graph.inputs(node)) if (!successes.has(input)) entry.missing++;
-    if (entry.missing === 0 && entry.state === "waiting") set(node, "ready");
-    else if (entry.missing > 0 && entry.state === "ready") set(node, "waiting");
+    let count = 0;
+    for (const input of graph.inputs(node)) if (!successes.has(input)) count++;
+    missing[node] = count;
+    if (count === 0 && entry.state === "waiting") set(node, "ready");
+    else if (count > 0 && entry.state === "ready") set(node, "waiting");
   }
 
   function finished(node: number, success: Success, outcome: StepOutcome) {
     if (waitedForBy[node]! > 0) successes.set(node, success);
     set(node, "done", { outcome });
     for (const dependent of graph.dependents(node)) {
-      const entry = entries.get(dependent);
-      if (entry?.state === "waiting" && --entry.missing === 0) set(dependent, "ready");
+      if (entries.get(dependent)?.state === "waiting" && --missing[dependent]! === 0) set(dependent, "ready");
     }
   }
 

@@ -8,7 +8,7 @@ const LARGE_TASKS = 20_000;
 /** Half of what objects begin in: V8's own would be 32 MB and more. A step makes 0.25 MB of garbage, so this is full every 30 steps. */
 const YOUNG_BYTES = 8_000_000;
 /** By how many percent the rest may grow before V8 looks for garbage again. */
-const GROWTH_PERCENT = 30;
+const GROWTH_PERCENT = 20;
 
 type Collect = (how: { type: "major"; execution: "sync"; flavor: "last-resort" }) => void;
 let collect: Collect | undefined;

@@ -7,24 +7,51 @@ import type { RunEvent, TaskFailure } from "./events.ts";
 import type { Executor } from "./executors/types.ts";
 import { madeOutput, type StepRequest } from "./step-types.ts";
 
-/** A success of this run, and when its step began: no more than that, since all are kept until the run ends. */
-export interface Made {
-  readonly task: string;
-  readonly output: OutputId;
-  readonly execution: ExecutionId;
-  readonly success: number;
-  readonly startedAt: number;
+/**
+ * The successes of a run, in the order of their commits, and when the step of each began. No more than that, and in columns, since all
+ * are kept until the run ends: of 100,000 that took 13 MB.
+ */
+export class MadeList {
+  readonly #tasks: string[] = [];
+  readonly #outputs: OutputId[] = [];
+  readonly #executions: number[] = [];
+  readonly #successes: number[] = [];
+  readonly #startedAt: number[] = [];
+
+  push(request: StepRequest, { id }: Success, startedAt: number): void {
+    this.#tasks.push(request.task);
+    this.#outputs.push(madeOutput(request)); // the plan's own text: one of the record's would be another
+    this.#executions.push(numberOf(request.execution));
+    this.#successes.push(id);
+    this.#startedAt.push(startedAt);
+  }
+
+  get outputs(): readonly OutputId[] {
+    return this.#outputs;
+  }
+
+  /** Of an execution of this run; undefined where it made nothing. */
+  of(execution: ExecutionId): { readonly task: string; readonly startedAt: number } | undefined {
+    const at = this.#executions.indexOf(numberOf(execution));
+    return at === -1 ? undefined : { task: this.#tasks[at]!, startedAt: this.#startedAt[at]! };
+  }
+
+  /** `success`: its id in the record. */
+  *[Symbol.iterator](): Generator<{ task: string; output: OutputId; success: number }> {
+    for (const [at, output] of this.#outputs.entries())
+      yield { task: this.#tasks[at]!, output, success: this.#successes[at]! };
+  }
 }
 
-export function madeBy(request: StepRequest, { id, execution }: Success, startedAt: number): Made {
-  // The plan's own text for the output: one of the record's would be another.
-  return { task: request.task, output: madeOutput(request), execution, success: id, startedAt };
+/** The n of `<run>-<n>`. */
+function numberOf(execution: ExecutionId): number {
+  return Number(execution.slice(execution.lastIndexOf("-") + 1));
 }
 
 /** Returns what turned out to be damaged; its successes are marked. */
 export async function endStrays(
   run: string,
-  made: readonly Made[],
+  made: MadeList,
   {
     executor,
     stores,
@@ -36,7 +63,7 @@ export async function endStrays(
   if (strays.length === 0) return [];
   let since = Number.POSITIVE_INFINITY;
   for (const { command, pid, step } of strays) {
-    const maker = made.find(({ execution }) => step === `${run}/${execution}`);
+    const maker = made.of(step);
     since = Math.min(since, maker?.startedAt ?? 0); // a failed step's: it may have touched all that was made
     emit({
       event: "warning",
@@ -47,7 +74,7 @@ export async function endStrays(
     });
   }
   const damaged = [];
-  const standing = await record.successes(made.map(({ output }) => output));
+  const standing = await record.successes(made.outputs);
   for (const { task, output, success: id } of made) {
     const success = standing.get(output);
     // What does not stand any more is known already: a task damaged it, say, which is told as that.
