@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { AlamodeError } from "../errors.ts";
 import type { OutputId } from "../plan/types.ts";
-import type { Failure, Holder, Resources, Success } from "../record/types.ts";
+import type { ClaimRequest, Failure, Holder, Resources, Success } from "../record/types.ts";
 import { removeTree } from "../store/remove.ts";
 import type { Making, SealedTree, Store } from "../store/types.ts";
 import { type Command, judgeCommand, performCommand } from "./command.ts";
@@ -33,7 +33,7 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
   const path = request.runnable.env["PATH"] ?? request.passed["PATH"] ?? context.path;
   const resolvedKey =
     request.expansion?.resolvedKey ?? resolvedKeyOf(request.planTask, digestsOf(request.inputs));
-  const claim = await context.record.claim({
+  const wanted: ClaimRequest = {
     output: madeOutput(request),
     run: context.run,
     execution: request.execution,
@@ -47,7 +47,8 @@ export async function takeStep(context: StepContext, request: StepRequest): Prom
     inputs: Object.values(request.inputs),
     force: request.force,
     ...(request.waitedFor === undefined ? {} : { waitedFor: request.waitedFor }),
-  });
+  };
+  const claim = await context.record.claim(wanted, request.turn);
   switch (claim.kind) {
     case "outdated": // promise 4: what was decided on earlier in the run may have become stale since
       return { kind: "input-lost", outputs: claim.outputs };

@@ -36,12 +36,14 @@ export class Gathered<Request, Answer> {
     this.#turn = turn;
   }
 
-  /** `mayWait`: a few milliseconds, for another to go with. All go in the order in which they were asked. */
-  ask(request: Request, mayWait = false): Promise<Answer> {
+  /** `mayWait`: a few milliseconds, for another to go with, and no longer than until that resolves. All go in the order in which they were asked. */
+  ask(request: Request, mayWait: boolean | Promise<unknown> = false): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ request, resolve, reject });
-      if (mayWait) this.#goLater();
-      else this.#goNow();
+      const asked = { request, resolve, reject };
+      this.#waiting.push(asked);
+      if (mayWait === false) return this.#goNow();
+      this.#goLater();
+      if (mayWait !== true) void mayWait.then(() => this.#waiting.includes(asked) && this.#goNow());
     });
   }
 

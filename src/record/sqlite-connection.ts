@@ -96,9 +96,9 @@ export class SqliteConnection {
   /**
    * Runs `body` as the only writer: all of it happens, or nothing. It runs at the end of this turn of the event loop, after those
    * that were asked for before, in one transaction with them; if one of them throws, each in one of its own. So `body` may run
-   * again, as it may after a lock was waited for. `mayWait`: for the next write, some milliseconds.
+   * again, as it may after a lock was waited for. `mayWait`: for the next write, as long as `Gathered` says.
    */
-  write<T>(body: () => T, mayWait = false): Promise<T> {
+  write<T>(body: () => T, mayWait?: boolean | Promise<unknown>): Promise<T> {
     return this.#writes.ask(body, mayWait) as Promise<T>;
   }
 

@@ -35,20 +35,21 @@ type LeaseCalls = Pick<RecordDb, "claim" | "fail">;
 
 export function leaseCalls(db: SqliteConnection, now: () => Millis): LeaseCalls {
   return {
-    async claim(request) {
+    async claim(request, needed) {
       if (request.waitedFor !== undefined) {
         // Those who wait ask often, and most often nothing has changed: that needs no turn at writing.
         const answer = await db.read(() => answerWithoutLease(db, request, findLeases(db, request)));
         if (answer !== undefined) return answer;
       }
-      return db.write(() => {
+      const claimed = (): Claim => {
         const leases = findLeases(db, request);
         return (
           answerWithoutLease(db, request, leases) ??
           madeSince(db, request) ??
           takeLease(db, now(), request, leases)
         );
-      });
+      };
+      return db.write(claimed, needed);
     },
     fail: (token, execution, failure, end) => db.write(() => fail(db, token, execution, failure, end)),
   };

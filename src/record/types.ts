@@ -319,8 +319,8 @@ export interface RecordDb extends AdoptionCalls, PastCalls {
   /** The stamps noted with a success. */
   stamps(success: number): Promise<Uint8Array>;
 
-  /** One statement's worth of: may its inputs be read, is it done, is it held, else take it and note the execution. */
-  claim(request: ClaimRequest): Promise<Claim>;
+  /** At once: may its inputs be read, is it done, is it held, else take it and note the execution. Until `needed` it may wait as `commit` does. */
+  claim(request: ClaimRequest, needed?: Promise<unknown>): Promise<Claim>;
   /**
    * Writes the success and ends the lease and the execution. Throws `lease-lost` unless the token still holds it. Idempotent by
    * execution. `mayWait`: some milliseconds, for another call to share a transaction with.

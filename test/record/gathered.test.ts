@@ -36,3 +36,16 @@ test("what may wait goes by itself when no other comes, also when one has just b
   await Promise.all([gathered.ask("d", true), gathered.ask("e", true)]);
   assert.deepEqual(calls, [["a"], ["b"], ["c"], ["d", "e"]]);
 });
+
+test("what may wait until something happens goes when that does, if it has not gone before", async () => {
+  const { calls, gathered } = gathering();
+  const { promise: needed, resolve } = Promise.withResolvers<void>();
+  const answers = [gathered.ask("a", true), gathered.ask("b", needed)];
+  assert.deepEqual(calls, []);
+  resolve();
+  for (let turns = 0; turns < 3; turns++) await nextTurn();
+  assert.deepEqual(calls, [["a", "b"]]);
+  assert.deepEqual(await Promise.all(answers), ["A", "B"]);
+  assert.equal(await gathered.ask("c", needed), "C");
+  assert.deepEqual(calls, [["a", "b"], ["c"]]);
+});
