@@ -14,8 +14,10 @@ type AliasCalls = Pick<RecordDb, "candidates" | "alias">;
 
 export function aliasCalls(db: SqliteConnection, now: () => Millis): AliasCalls {
   return {
-    candidates: (resolvedKeys, isolation) =>
-      db.read(() => resolvedKeys.map((key) => candidatesOf(db, key, isolation))),
+    candidates(resolvedKeys, isolation) {
+      const found = () => resolvedKeys.map((key) => candidatesOf(db, key, isolation));
+      return resolvedKeys.length > 1 ? db.read(found) : db.readOne(found);
+    },
     async alias(requests) {
       const answers: (Success | undefined)[] = [];
       // Others write between them, and the run listens.
