@@ -1,12 +1,14 @@
 // From dag to plan: every output's ID, and the plan file's bytes. Linear, and without recursion on the graph's depth.
 import { createHash, hash } from "node:crypto";
 import { ByteWriter } from "../bencode/byte-writer.ts";
+import { emptyMap } from "../bencode/empty-map.ts";
 import { encodeInto, encodeText } from "../bencode/encode.ts";
 import { normalForm } from "../bencode/normal-form.ts";
 import { sortUtf8 } from "../bencode/order.ts";
-import type { Bmap, BnormalMap, Bvalue } from "../bencode/types.ts";
+import type { Bmap, Bnormal, BnormalMap } from "../bencode/types.ts";
 import type { DagContent } from "./dag.ts";
 import { externalOutput } from "./external-task.ts";
+import { whatStays } from "./growing.ts";
 import { metaWithOptions } from "./options.ts";
 import { metaWithPlaces } from "./places.ts";
 import { refuseReserved } from "./reserved.ts";
@@ -23,16 +25,20 @@ export function outputOf(spec: Spec, inputs: { readonly [dependency: string]: Ou
   return outputBy(new ByteWriter(), { ...spec, inputs }, "spec");
 }
 
-/** The ID of every task of the dag, and of those of other dags that they depend on. */
-export function outputsOf(dag: DagContent): Map<Task, OutputId> {
+/** The ID of every task of the dag, and of those of other dags that they depend on. `hashed` is told of each, with its inputs. */
+export function outputsOf(
+  dag: DagContent,
+  hashed?: (task: Task, inputs: PlanTask["inputs"]) => void,
+): Map<Task, OutputId> {
   const outputs = new Map<Task, OutputId>();
   const writer = new ByteWriter();
   eachInOrder(dag.tasks.values(), outputs, (task) => {
     const external = externalOutput(task);
     if (external !== undefined) return void outputs.set(task, external);
     refuseReserved(task.name, task.spec);
-    const whole = { ...task.spec, inputs: inputsOf(task, outputs) };
-    outputs.set(task, outputBy(writer, whole, `task "${task.name}", spec`));
+    const inputs = inputsOf(task, outputs);
+    outputs.set(task, outputBy(writer, { ...task.spec, inputs }, `task "${task.name}", spec`));
+    hashed?.(task, inputs);
   });
   return outputs;
 }
@@ -56,17 +62,29 @@ export function bencodeDag(dag: DagContent): Uint8Array {
 
 /** What loading the dag's plan file would give. */
 export function encodeDag(dag: DagContent): Plan {
-  const { tasks: described } = dag;
-  const outputs = outputsOf(dag);
-  const tasks: Record<string, PlanTask> = Object.create(null);
-  for (const name of sortUtf8([...described.keys()])) {
-    const task = described.get(name)!;
-    const whole = { ...task.spec, inputs: inputsOf(task, outputs), output: outputs.get(task)! };
-    tasks[name] = normalForm(whole) as PlanTask;
+  return whatStays(() => {
+    const { tasks: described } = dag;
+    const inputs = new Map<Task, PlanTask["inputs"]>();
+    const outputs = outputsOf(dag, (task, its) => inputs.set(task, its));
+    const tasks: Record<string, PlanTask> = Object.create(null);
+    for (const name of sortUtf8([...described.keys()])) {
+      const task = described.get(name)!;
+      tasks[name] = planTask(task.spec, inputs.get(task)!, outputs.get(task)!);
+    }
+    const meta = metaOf(dag);
+    encodeInto(new ByteWriter(), meta, { at: "meta", depth: 1 });
+    return { meta: normalForm(meta) as BnormalMap, tasks };
+  });
+}
+
+/** The normal form of the spec, with these two in their places. */
+function planTask(spec: Spec, inputs: PlanTask["inputs"], output: OutputId): PlanTask {
+  const task = emptyMap<Bnormal>();
+  for (const key of sortUtf8([...Object.keys(spec), "inputs", "output"])) {
+    if (key === "inputs") task[key] = inputs;
+    else task[key] = key === "output" ? output : normalForm(spec[key]!);
   }
-  const meta = metaOf(dag);
-  encodeInto(new ByteWriter(), meta, { at: "meta", depth: 1 });
-  return { meta: normalForm(meta) as BnormalMap, tasks };
+  return task as PlanTask;
 }
 
 /** The dag's meta, and what its tasks have to say there. */
@@ -110,9 +128,11 @@ function* chunksOf(meta: Bmap, tasks: Iterable<[name: string, task: Bmap]>): Gen
   yield writer.bytes();
 }
 
-function inputsOf(task: Task, outputs: ReadonlyMap<Task, OutputId>): Bvalue {
-  const inputs = new Map<string, string>();
-  for (const [name, dependency] of task.dependencies) inputs.set(name, outputs.get(dependency)!);
+/** As a plan has them. Each has keys of its own: a shape for each of them takes longer than a hash table. */
+function inputsOf(task: Task, outputs: ReadonlyMap<Task, OutputId>): PlanTask["inputs"] {
+  const { dependencies } = task;
+  const inputs: Record<string, OutputId> = Object.create(null);
+  for (const name of sortUtf8([...dependencies.keys()])) inputs[name] = outputs.get(dependencies.get(name)!)!;
   return inputs;
 }
 

@@ -12,10 +12,14 @@ export function withNeeds<Piece extends Spec>(spec: Piece, needs: ReadonlyMap<st
   return needs.size === 0 ? spec : { ...spec, [Symbol(DESCRIPTION)]: needs };
 }
 
+const NONE: readonly (readonly [string, Task])[] = [];
+
 /** Name and task of each dependency that the pieces of a spec need, in their order; one may come more than once. */
-export function needsOf(spec: Spec): (readonly [name: string, task: Task])[] {
+export function needsOf(spec: Spec): readonly (readonly [name: string, task: Task])[] {
+  const symbols = Object.getOwnPropertySymbols(spec);
+  if (symbols.length === 0) return NONE; // as nearly all: it is asked for several times a task
   const found: (readonly [string, Task])[] = [];
-  for (const symbol of Object.getOwnPropertySymbols(spec)) {
+  for (const symbol of symbols) {
     if (symbol.description !== DESCRIPTION) continue;
     found.push(...(spec as { readonly [key: symbol]: ReadonlyMap<string, Task> })[symbol]!);
   }
