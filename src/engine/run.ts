@@ -160,8 +160,8 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
   using memory = new SpareMemory(decision.due.size);
   const digest = plan === given ? options.planDigest : undefined;
   const noted = await noteRun(plan, digest ?? planDigest(plan), goals, options, host);
-  const wanted = closure(graph, goalNodes);
-  let { tasks } = wanted;
+  const { tasks: wanted } = closure(graph, goalNodes);
+  let tasks = wanted;
   const due = [...decision.due.keys()];
   // A slot costs a few folders: no more than there can be use for, which a plan yet to be written leaves open.
   const most = Math.max(
@@ -254,9 +254,10 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
     }
     status = failed > 0 ? "failed" : notStarted > 0 ? "interrupted" : "done";
     // Of a step that is taken alone only its own.
-    if (!stop.aborted) await publisher?.finish(options.only ? goalNodes : wanted.nodes);
+    if (!stop.aborted && publisher?.publishes)
+      await publisher.finish(options.only ? goalNodes : closure(graph, goalNodes).nodes);
     if (status === "done" && options.verified && options.goals === undefined && !publisher?.publishes)
-      await keepKnownPlan(stores.main, noted.planDigest, { plan, graph, goals, tasks: wanted.tasks });
+      await keepKnownPlan(stores.main, noted.planDigest, { plan, graph, goals, tasks: wanted });
   } finally {
     await record.finishRun(noted.id, status, counts());
   }
