@@ -241,6 +241,7 @@ export async function run(given: Plan, options: RunOptions): Promise<RunResult> 
         kill: options.kill ?? new AbortController().signal,
         emit,
       });
+      memory.giveBack(); // what is looked through at the end was most of all
       ({ ran, failures } = performed);
       notStarted = performed.notStarted;
       for (const { output, failure } of failures) {
