@@ -302,11 +302,14 @@ test("a pipe between programs is told from all that looks like one", () => {
     'echo "$(a | b)"',
     "(a; b) | c",
     "a || b | c",
+    "a \\|| b",
+    "a || b \\||c",
   ]) {
     assert.equal(hasPipe(command), true, command);
   }
   for (const command of [
     "a || b",
+    "a||b; c ||d",
     "echo 'a | b'",
     'echo "a | b"',
     "a \\| b",
