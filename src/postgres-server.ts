@@ -130,9 +130,7 @@ function passwordFor(url: URL): string | undefined {
 
 /** https://www.postgresql.org/docs/current/libpq-pgpass.html: the first line that fits counts. */
 function passwordIn(file: string, wanted: readonly string[]): string | undefined {
-  const stat = statSync(file, { throwIfNoEntry: false });
-  if (!stat?.isFile() || (stat.mode & 0o077) !== 0) return undefined; // others could read it: pg says so
-  for (const line of readFileSync(file, "utf8").split("\n")) {
+  for (const line of passwordFile(file).split("\n")) {
     if (line.startsWith("#")) continue;
     const fields = [...line.matchAll(/((?:\\.|[^:\\])*)(?::|$)/g)].map(([, field = ""]) =>
       field.replaceAll(/\\(.)/g, "$1"),
@@ -141,4 +139,15 @@ function passwordIn(file: string, wanted: readonly string[]): string | undefined
       return fields[4];
   }
   return undefined;
+}
+
+/** Its text; as with libpq, one that cannot be read is none. With `sudo`, HOME may be another's, whose folders are closed to us. */
+function passwordFile(file: string): string {
+  try {
+    const stat = statSync(file);
+    const isOurs = stat.isFile() && (stat.mode & 0o077) === 0; // what others could read does not count
+    return isOurs ? readFileSync(file, "utf8") : "";
+  } catch {
+    return "";
+  }
 }

@@ -1,7 +1,7 @@
 // The shared record and its server: getting in, schemas of other versions, answers that are lost, runs that are late, a server
 // that is away.
 import assert from "node:assert/strict";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import pg from "pg";
@@ -118,6 +118,12 @@ test("the password comes from the URL, PGPASSWORD or a password file, and is nev
   chmodSync(file, 0o600);
   process.env["PGPASSFILE"] = file;
   await (await openPostgresRecord(bare)).close();
+  // One that cannot be read is none: for root, too, one that leads to itself.
+  const loop = join(dir, "loop");
+  symlinkSync(loop, loop);
+  process.env["PGPASSFILE"] = loop;
+  assert.equal((await refusal(openPostgresRecord(bare))).code, "record-denied");
+  process.env["PGPASSFILE"] = file;
   // What the URL leaves out comes from the environment too.
   const { searchParams } = new URL(bare);
   withEnv(t, { PGHOST: server.host, PGPORT: `${server.port}`, PGUSER: "postgres", PGDATABASE: "postgres" });
