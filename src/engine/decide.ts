@@ -27,7 +27,7 @@ export interface Decision {
 }
 
 /** One for all: a hundred thousand tasks may have it. */
-const NEVER_MADE: Cause = Object.freeze({ kind: "none" });
+export const NEVER_MADE: Cause = Object.freeze({ kind: "none" });
 
 /**
  * Decides for `goals` (node indexes) and all above them that is needed. Yields lists of nodes; is answered with one

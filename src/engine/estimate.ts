@@ -17,11 +17,10 @@ export function estimateMs(
   durations: ReadonlyMap<string, number>,
   jobs: number,
 ): number | undefined {
-  const known = tasks.flatMap((task) => durations.get(task) ?? []);
+  const known = knownOf(tasks, durations);
   if (known.length === 0) return undefined;
-  const sum = known.reduce((a, b) => a + b, 0);
   const longest = known.reduce((a, b) => Math.max(a, b)); // not Math.max(...known): a million arguments are too many
-  return Math.max(((sum / known.length) * tasks.length) / Math.min(jobs, tasks.length), longest);
+  return Math.max((meanOf(known) * tasks.length) / Math.min(jobs, tasks.length), longest);
 }
 
 /** The same for the due nodes of a plan, whose names are those of their tasks: no less than their longest chain takes. */
@@ -31,13 +30,21 @@ export function estimateDueMs(
   durations: ReadonlyMap<string, number>,
   jobs: number,
 ): number | undefined {
-  const spread = estimateMs([...due.values()], durations, jobs);
+  const tasks = [...due.values()];
+  const spread = estimateMs(tasks, durations, jobs);
   if (spread === undefined) return undefined;
-  const known = [...due.values()].flatMap((task) => durations.get(task) ?? []);
-  const usual = known.reduce((a, b) => a + b, 0) / known.length;
+  const usual = meanOf(knownOf(tasks, durations));
   const paths = criticalPaths(graph, (node) => {
     const task = due.get(node);
     return task === undefined ? 0 : (durations.get(task) ?? usual);
   });
   return paths.reduce((a, b) => Math.max(a, b), spread);
+}
+
+function knownOf(tasks: readonly string[], durations: ReadonlyMap<string, number>): number[] {
+  return tasks.flatMap((task) => durations.get(task) ?? []);
+}
+
+function meanOf(numbers: readonly number[]): number {
+  return numbers.reduce((a, b) => a + b, 0) / numbers.length;
 }

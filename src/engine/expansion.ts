@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { encode } from "../bencode/encode.ts";
 import { AlamodeError } from "../errors.ts";
-import { goalsOf, graphOf, type PlanGraph } from "../plan/graph.ts";
+import { graphOf, type PlanGraph } from "../plan/graph.ts";
 import { loadPlan } from "../plan/load.ts";
 import type { OutputId, Plan } from "../plan/types.ts";
 import type { Store } from "../store/types.ts";
@@ -54,7 +54,7 @@ export async function readExpansion(
       );
     }
   }
-  return { plan, graph, result: resultOf(plan) };
+  return { plan, graph, result: resultOf(plan, graph) };
 }
 
 async function keep(store: Store, name: string, file: string): Promise<void> {
@@ -68,9 +68,9 @@ async function keep(store: Store, name: string, file: string): Promise<void> {
 }
 
 /** The task `result`, else the only goal. */
-function resultOf(plan: Plan): string {
+function resultOf(plan: Plan, graph: PlanGraph): string {
   if (Object.hasOwn(plan.tasks, "result")) return "result";
-  const goals = goalsOf(plan);
+  const goals = graph.goals();
   if (goals.length === 1) return goals[0]!;
   throw bad(
     goals.length === 0 ? "it has no task" : `it has ${goals.length} goals and no task "result"`,

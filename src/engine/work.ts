@@ -4,7 +4,7 @@ import { AlamodeError } from "../errors.ts";
 import type { PlanGraph } from "../plan/graph.ts";
 import { type Place, placeOf } from "../plan/places.ts";
 import type { Plan, PlanTask } from "../plan/types.ts";
-import type { Cause, Decision } from "./decide.ts";
+import { type Cause, type Decision, NEVER_MADE } from "./decide.ts";
 import type { Machine } from "./machine.ts";
 import type { ConfiguredOptions, TaskOptions } from "./options.ts";
 import { passed } from "./pass.ts";
@@ -33,7 +33,6 @@ export interface Surroundings {
 
 /** Of so many is kept what was read: more than run at once. */
 const MOST_RECENT = 1024;
-const NEVER_MADE: Cause = { kind: "none" };
 
 /** What is said of an external input that cannot be used. */
 const WHY_MISSING: Readonly<Record<Cause["kind"], string>> = {

@@ -14,16 +14,6 @@ export function graphOf(plan: Plan): PlanGraph {
   return new PlanGraph(plan);
 }
 
-/** Names of the tasks that nothing in the plan depends on, in the plan's order: what a run is for unless told otherwise. */
-export function goalsOf(plan: Plan): string[] {
-  const needed = new Set<OutputId>();
-  for (const name of Object.keys(plan.tasks)) {
-    const { inputs } = plan.tasks[name]!;
-    for (const dependency of Object.keys(inputs)) needed.add(inputs[dependency]!);
-  }
-  return Object.keys(plan.tasks).filter((name) => !needed.has(plan.tasks[name]!.output));
-}
-
 /**
  * Tasks of one output are one node. Nodes are numbered from 0 by the first task of each, in the plan's order; external
  * inputs are nodes too, without names or inputs, numbered after all others.
@@ -71,7 +61,7 @@ export class PlanGraph {
     return this.#nodes.get(output);
   }
 
-  /** What `goalsOf` says of the plan. */
+  /** Names of the tasks that nothing in the plan depends on, in the plan's order: what a run is for unless told otherwise. */
   goals(): string[] {
     const { tasks } = this.#plan;
     const { starts } = this.#dependents;

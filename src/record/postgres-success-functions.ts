@@ -14,19 +14,12 @@ BEGIN
     WHERE NOT EXISTS (SELECT 1 FROM outputs WHERE output = asked) ORDER BY asked ON CONFLICT DO NOTHING;
 END $$`;
 
-/** Their ids, in order. */
-const OUTPUT_IDS = `
-CREATE OR REPLACE FUNCTION output_ids(_outputs bytea[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
+/** The ids of the table's rows that have these in the column, in the order in which they are asked for. */
+const idsFunction = (name: string, table: string, column: string) => `
+CREATE OR REPLACE FUNCTION ${name}(_asked bytea[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
 BEGIN
-  RETURN ARRAY(SELECT (SELECT o.id FROM outputs o WHERE o.output = a.output)
-    FROM unnest(_outputs) WITH ORDINALITY AS a (output, n) ORDER BY a.n);
-END $$`;
-
-const TREE_IDS = `
-CREATE OR REPLACE FUNCTION tree_ids(_digests bytea[]) RETURNS bigint[] LANGUAGE plpgsql AS $$
-BEGIN
-  RETURN ARRAY(SELECT (SELECT t.id FROM trees t WHERE t.digest = a.digest)
-    FROM unnest(_digests) WITH ORDINALITY AS a (digest, n) ORDER BY a.n);
+  RETURN ARRAY(SELECT (SELECT k.id FROM ${table} k WHERE k.${column} = a.asked)
+    FROM unnest(_asked) WITH ORDINALITY AS a (asked, n) ORDER BY a.n);
 END $$`;
 
 /** Whether something stands for the output already, or was made from it: then a success of it may change what others are worth. */
@@ -281,8 +274,8 @@ END $$`;
 /** In an order in which each may name those before it, and those in postgres-functions.ts that come before. */
 export const SUCCESS_FUNCTIONS: readonly string[] = [
   NOTE_OUTPUTS,
-  OUTPUT_IDS,
-  TREE_IDS,
+  idsFunction("output_ids", "outputs", "output"),
+  idsFunction("tree_ids", "trees", "digest"),
   CHANGES_STANDING,
   ADD_SUCCESS,
   COMMIT,

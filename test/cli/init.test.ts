@@ -16,7 +16,7 @@ import test, { type TestContext } from "node:test";
 import { EXAMPLES, init } from "../../src/cli/commands/init.ts";
 import { loadPipeline } from "../../src/cli/load-pipeline.ts";
 import { loadSettings } from "../../src/cli/settings.ts";
-import { goalsOf } from "../../src/plan/graph.ts";
+import { graphOf } from "../../src/plan/graph.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -59,7 +59,7 @@ test("the first pipeline loads as it is: steps in shell and TypeScript, a fan-ou
   const { plan, name, warnings } = await load(folder);
   assert.equal(name, "first");
   assert.deepEqual(warnings, []);
-  assert.deepEqual(goalsOf(plan), ["report"]);
+  assert.deepEqual(graphOf(plan).goals(), ["report"]);
   assert.equal(Object.keys(plan.tasks).filter((task) => task.startsWith("count/")).length, 3);
   assert.equal(plan.tasks["report"]!["export"], "report");
 });

@@ -16,7 +16,7 @@ import { join, resolve } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { setTimeout as delay } from "node:timers/promises";
 import { Dag } from "../../src/plan/dag.ts";
-import { goalsOf } from "../../src/plan/graph.ts";
+import { graphOf } from "../../src/plan/graph.ts";
 import { decodePlan } from "../../src/plan/load.ts";
 import { hashTree } from "../../src/store/hash.ts";
 import { readReceipts } from "../../src/store/receipts.ts";
@@ -126,7 +126,7 @@ export class World {
         `SELECT 1 FROM outputs o JOIN standing c ON c.output_id = o.id JOIN successes s ON s.id = c.success_id
          WHERE o.output = ? AND s.state = 'current'`,
       );
-      for (const goal of goals.length > 0 ? goals : goalsOf(plan))
+      for (const goal of goals.length > 0 ? goals : graphOf(plan).goals())
         assert.ok(
           standing.get(Buffer.from(plan.tasks[goal]!.output, "hex")),
           `${goal} is not done\n${printed}`,

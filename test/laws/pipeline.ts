@@ -18,7 +18,7 @@ import type { RunEvent } from "../../src/engine/events.ts";
 import { type RunResult, run } from "../../src/engine/run.ts";
 import { type Status, status } from "../../src/engine/status.ts";
 import { verifyStored } from "../../src/engine/verify-stored.ts";
-import { goalsOf } from "../../src/plan/graph.ts";
+import { graphOf } from "../../src/plan/graph.ts";
 import type { Plan } from "../../src/plan/types.ts";
 import { openSqliteRecord } from "../../src/record/sqlite.ts";
 import type { RecordDb } from "../../src/record/types.ts";
@@ -103,7 +103,7 @@ class Pipeline {
   async #run({ goals: bits, force, keepGoing, jobs, tick, killAt }: RunCommand): Promise<void> {
     const plan = this.#plan();
     const chosen = this.#sketch.filter((_, place) => bits & (1 << place)).map(({ name }) => name);
-    const goals = chosen.length === 0 ? goalsOf(plan) : chosen;
+    const goals = chosen.length === 0 ? graphOf(plan).goals() : chosen;
     const forced = force && chosen.length > 0 ? goals : [];
     const expected = await status(plan, {
       record: this.#record,

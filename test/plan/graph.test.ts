@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { Dag } from "../../src/plan/dag.ts";
-import { goalsOf, graphOf } from "../../src/plan/graph.ts";
+import { graphOf } from "../../src/plan/graph.ts";
 import { selectTasks } from "../../src/plan/select.ts";
 import { chain } from "../../src/plan/task.ts";
 import type { OutputId, Plan } from "../../src/plan/types.ts";
@@ -44,8 +44,8 @@ test("an external input is a node without a name", () => {
 });
 
 test("goals are what nothing depends on", () => {
-  assert.deepEqual(goalsOf(family()), ["join"]);
-  assert.deepEqual(goalsOf(new Dag().encode()), []);
+  assert.deepEqual(graphOf(family()).goals(), ["join"]);
+  assert.deepEqual(graphOf(new Dag().encode()).goals(), []);
 });
 
 test("the order has each node once, after all it depends on", () => {

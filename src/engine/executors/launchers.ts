@@ -61,7 +61,11 @@ export class Launchers {
     if (!isExecutable(this.#perl)) return [];
     const jobs = new Map(slots.map((slot, n) => [slot, join(folder, `jobs-${n}`)]));
     this.#fifos = { answers: join(folder, "answers"), jobs };
-    return [this.#fifos.answers, ...[...jobs.values()].slice(0, PIPES_AT_ONCE)];
+    return [this.#fifos.answers, ...this.#atOnce.map(([, fifo]) => fifo)];
+  }
+
+  get #atOnce(): [slot: string, fifo: string][] {
+    return [...(this.#fifos?.jobs ?? [])].slice(0, PIPES_AT_ONCE);
   }
 
   /** Opens them. Their names go: no task can write to them. */
@@ -70,8 +74,7 @@ export class Launchers {
     this.#answers = new Answers(openPipe(this.#fifos.answers, constants.O_WRONLY), (line) =>
       this.#read(line),
     );
-    for (const [slot, fifo] of [...this.#fifos.jobs].slice(0, PIPES_AT_ONCE))
-      this.#pipes.set(slot, openPipe(fifo));
+    for (const [slot, fifo] of this.#atOnce) this.#pipes.set(slot, openPipe(fifo));
   }
 
   /**
