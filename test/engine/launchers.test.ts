@@ -4,8 +4,12 @@ import assert from "node:assert/strict";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { setImmediate as nextTurn } from "node:timers/promises";
+import fc from "fast-check";
+import { usesBuiltinsOnly } from "../../src/engine/executors/builtins-only.ts";
 import { Launchers } from "../../src/engine/executors/launchers.ts";
-import { openLocalExecutor } from "../../src/engine/executors/local.ts";
+import { fifoHeld, openLocalExecutor } from "../../src/engine/executors/local.ts";
+import { hasShellLauncher } from "../../src/engine/executors/shell-launcher.ts";
 import type { Ended, Executor } from "../../src/engine/executors/types.ts";
 import { errnoOf } from "../../src/errors.ts";
 import { scratch } from "./rig.ts";
@@ -47,7 +51,72 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   words: ["printf", "%s|", "a b", "", "$HOME", "\n"],
   "words that are not there": ["no-such-program", "x"],
   "an absolute path that is not there": ["/no/such", "x"],
+  // From here on nothing but a shell is needed.
+  "a builtin that fails ends it": sh("[ a = b ]; echo not reached"),
+  "and not on the left of ||": sh("[ a = b ] || echo on"),
+  "a code of its own": sh("echo before; exit 7"),
+  "a loop over what is read": sh(
+    "printf '%s\\n' a 'b c' >list; while IFS= read -r line; do echo \"<$line>\"; done <list",
+  ),
+  "variables it was given, and others": sh('echo "$A|$EMPTY|$PATH|$HOME|$f|$_f|$n|$line|$s"'),
+  "a variable that is not there": sh("set -eu; echo $nothing; echo not reached"),
+  "a file that is not there": sh("echo one\nread -r x <nothing\necho not reached"),
+  "a folder that is not there": sh("echo one\n\ncd nothing"),
+  "wrong arithmetic": sh("echo $((1/0)); echo not reached"),
+  "a wrong number": sh("[ a -eq 1 ]"),
+  "both outputs": sh("echo one; echo two >&2; echo three 2>&1"),
+  "stdin has an end": sh("read -r x || echo none"),
+  "the log by name": sh("echo one >/dev/stdout; echo two >/dev/stderr"),
+  "a descriptor that is not open": sh("echo x >&2; [ -t 0 ] || [ -t 1 ] || echo no terminal"),
+  "files with a mask": sh("echo x >made; [ -x made ] || echo not executable"),
+  "no programs by accident": sh("echo test; true; : ; false || printf '%d\n' 0x1f"),
 };
+
+/** Mostly one of the first, parted by two blanks, and now and then one of the others, which make it no text for a shell's copy. */
+const either = (usual: string, other: string) =>
+  fc.oneof(
+    { weight: 30, arbitrary: fc.constantFrom(...usual.split("  ")) },
+    { weight: 1, arbitrary: fc.constantFrom(...other.split("  ")) },
+  );
+const word = either(
+  `a  b.c  'it is'  "$a $A"  $b  \${a}  $((1+2))  $((b*(2-1)))  *  -n  =  1  $x`,
+  `"  '  \`  $$  $(a)  $((1)+(2))  #  a&  (`,
+);
+const command = either(
+  "echo  echo  printf  printf %s\\n  test  read  read -r  true  false  :  cd  set -e  set -u  exit 3  a=1  b=$a  IFS=  break",
+  "cat  set  exit  if  done  x",
+);
+const simple = fc
+  .tuple(
+    command,
+    fc.array(word, { maxLength: 3 }),
+    either("  > b.c  >>a  <a  2>&1  >&2  2>b  >$x", "3>b  <  >|a  12>a"),
+  )
+  .map(([name, words, redirection]) => [name, ...words, redirection].join(" "));
+const separator = either(";  \n  &&  ||  ;\n\n", "&  |  ;;");
+/** Texts, many of which are what a shell does by itself, and some no text for a shell at all. */
+const { list: scripts } = fc.letrec<{ list: string; command: string }>((tie) => ({
+  list: fc
+    .tuple(
+      tie("command"),
+      fc.array(
+        fc.tuple(separator, tie("command")).map((all) => all.join(" ")),
+        { maxLength: 3 },
+      ),
+    )
+    .map(([first, more]) => [first, ...more].join(" ")),
+  command: fc.oneof(
+    { depthSize: "small" },
+    { weight: 5, arbitrary: simple },
+    fc
+      .tuple(word, tie("list"), separator)
+      .map(([word, list, end]) => `for a in ${word} x; do ${list} ${end} done`),
+    fc.tuple(tie("list"), tie("list")).map(([one, two]) => `if ${one}; then ${two}\nelse ${two}; fi >>c`),
+    fc
+      .tuple(tie("list"), either("done", "fi"))
+      .map(([list, end]) => `while read -r x; do ${list}; ${end} <in`),
+  ),
+}));
 
 interface Seen extends Pick<Ended, "exitCode" | "signal" | "survivors"> {
   readonly log: string;
@@ -83,7 +152,8 @@ test("a command cannot tell that a launcher started it", { skip }, async (t) => 
   const dir = scratch(t);
   const executors = {
     with: openLocalExecutor("run"),
-    without: openLocalExecutor("run", new Launchers("/no/perl")),
+    "with Perl": openLocalExecutor("run", new Launchers({ shell: false })),
+    without: openLocalExecutor("run", new Launchers({ perl: "/no/perl", shell: false })),
   };
   const slots: Record<string, string[]> = {};
   for (const [name, executor] of Object.entries(executors))
@@ -91,10 +161,88 @@ test("a command cannot tell that a launcher started it", { skip }, async (t) => 
   try {
     for (const [at, [what, argv]] of Object.entries(COMMANDS).entries()) {
       const expected = await seen(executors.without, slots["without"]![at]!, argv);
-      assert.deepEqual(await seen(executors.with, slots["with"]![at]!, argv), expected, what);
+      for (const how of ["with", "with Perl"] as const)
+        assert.deepEqual(await seen(executors[how], slots[how]![at]!, argv), expected, `${what}, ${how}`);
     }
   } finally {
     for (const executor of Object.values(executors)) await executor.close();
+  }
+});
+
+// All in one slot, where a copy of a shell could see what its elders have seen.
+test("what nothing but a shell is needed for cannot tell a copy of a shell from a fresh one", async (t) => {
+  const dir = scratch(t);
+  const copies = openLocalExecutor("run");
+  const fresh = openLocalExecutor("run", new Launchers({ shell: false }));
+  const [ofCopies] = await copies.openSlots(join(dir, "copies"), 1);
+  const [ofFresh] = await fresh.openSlots(join(dir, "fresh"), 1);
+  let taken = 0;
+  try {
+    const one = async (text: string) => {
+      if (!usesBuiltinsOnly(text)) return;
+      taken++;
+      const both = [];
+      for (const [executor, slot] of [
+        [copies, ofCopies!],
+        [fresh, ofFresh!],
+      ] as const) {
+        const work = join(slot, "work");
+        mkdirSync(work, { recursive: true });
+        writeFileSync(join(work, "in"), "a\nb c\n");
+        const result = await seen(executor, slot, sh(text));
+        const files = readdirSync(work).map((name) => [name, readFileSync(join(work, name), "latin1")]);
+        both.push({ ...result, files });
+        rmSync(work, { recursive: true });
+        rmSync(join(slot, "log"), { force: true });
+      }
+      assert.deepEqual(both[0], both[1], text);
+    };
+    await fc.assert(fc.asyncProperty(scripts, one), { numRuns: 1_500 });
+  } finally {
+    await copies.close();
+    await fresh.close();
+  }
+  assert.ok(taken > 150, `only ${taken} texts were taken`);
+});
+
+test("a loop that has no end is ended with its group, and the slot goes on", async (t) => {
+  const executor = openLocalExecutor("run");
+  const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);
+  const never = new AbortController().signal;
+  const job = (text: string, more = {}) => {
+    const cwd = join(slot!, "work");
+    mkdirSync(cwd, { recursive: true });
+    return { step: "run/step", argv: sh(text), cwd, env: {}, log: join(slot!, "log"), slot: slot!, ...more };
+  };
+  const endless = "echo begun; while true; do :; done";
+  try {
+    const late = await executor.execute(job(endless, { timeoutMs: 100 }), never, never);
+    assert.equal(late.stoppedFor, "timeout");
+    const kill = new AbortController();
+    const killed = executor.execute(job(`echo x >here; ${endless}`), never, kill.signal);
+    while (!existsSync(join(slot!, "work/here"))) await nextTurn();
+    kill.abort();
+    assert.equal((await killed).stoppedFor, "interrupted");
+    assert.equal((await executor.execute(job("exit 3"), never, never)).exitCode, 3);
+  } finally {
+    await executor.close();
+  }
+});
+
+test("of a dead engine whose supervisor died too, a shell's copy is found by its slot", {
+  skip: (!hasShellLauncher() || process.platform !== "linux") && "no such launcher",
+}, async (t) => {
+  const executor = openLocalExecutor("run");
+  const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);
+  const never = new AbortController().signal;
+  try {
+    const left = seen(executor, slot!, sh("echo x >here; while true; do :; done"));
+    while (!existsSync(join(slot!, "work/here"))) await nextTurn();
+    await executor.endLeftovers(slot!, "run/step", () => assert.fail("waits"), never);
+    assert.equal(fifoHeld(slot!), false);
+    assert.equal((await left).signal, "SIGKILL");
+  } finally {
+    await executor.close();
   }
 });
 
@@ -104,7 +252,7 @@ test("where Perl is there and does not work, commands are started without", asyn
   for (const [n, [how, text]] of Object.entries(broken).entries()) {
     const perl = join(dir, `perl-${n}`);
     writeFileSync(perl, text, { mode: 0o755 });
-    const executor = openLocalExecutor("run", new Launchers(perl));
+    const executor = openLocalExecutor("run", new Launchers({ perl, shell: false }));
     const slots = await executor.openSlots(join(dir, `slots-${n}`), 2);
     try {
       const both = slots.map((slot) => seen(executor, slot, sh("exit 3")));
@@ -192,7 +340,10 @@ for (const how of ["with", "without"]) {
     skip: unable,
   }, async (t) => {
     const run = `killed-${process.pid}-${how}`;
-    const executor = openLocalExecutor(run, new Launchers(how === "with" ? undefined : "/no/perl"));
+    const executor = openLocalExecutor(
+      run,
+      new Launchers(how === "with" ? { shell: false } : { perl: "/no/perl", shell: false }),
+    );
     const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);
     try {
       assert.equal((await seen(executor, slot!, sh("true"))).exitCode, 0);

@@ -63,6 +63,22 @@ async function halfWay(t: TestContext, shape: Shape, options?: string): Promise<
   return { here, run, task: Number(/half is written by (\d+)\./.exec(run.stdout() + run.stderr())![1]) };
 }
 
+/** The same of a task that needs nothing but a shell, and so is a copy of one: it turns in circles while the gate is there. */
+async function halfWayInShell(t: TestContext, options = ""): Promise<Omit<Halted, "task">> {
+  const { first, second, read } = SHAPES[0]!;
+  const command = `${first}; echo "half is written."; while [ -e "$GATE" ]; do :; done; ${second}`;
+  const here = project(t, {
+    gate: "",
+    "pipeline.ts":
+      pipeline(`const half = dag.task("half", { command: ${JSON.stringify(command)} }, { pass: ["GATE"]${options} });
+      dag.task("next", { command: "echo next >> $JOURNAL; ${read} > $OUTPUT" }, { pass: ["JOURNAL"] }).after(half);`),
+  });
+  const env = { ...journal(here), GATE: join(here.dir, "gate") };
+  const run = here.start(["run", "--logs"], { env, detached: true });
+  await run.prints(/half is written\./);
+  return { here, run };
+}
+
 /** Nothing of the half is anywhere to be had, and the next run makes the whole. */
 async function neverDone(here: Project): Promise<void> {
   const env = journal(here);
@@ -97,6 +113,35 @@ test("half a file: engine, supervisor and their groups are killed, the task live
   process.kill(-run.pid, "SIGKILL");
   await run.ended;
   if (supervisor !== undefined) process.kill(task, 0); // throws if it is gone
+  await neverDone(here);
+});
+
+test("half a file, by a shell's copy: the engine is killed", async (t) => {
+  const { here, run } = await halfWayInShell(t);
+  process.kill(run.pid, "SIGKILL");
+  assert.equal((await run.ended).signal, "SIGKILL");
+  await neverDone(here);
+});
+
+test("half a file, by a shell's copy: engine, supervisor and their groups are killed, the task lives on", async (t) => {
+  const { here, run } = await halfWayInShell(t);
+  for (const { pid } of supervisorsOf(recorded(join(here.dir, ".alamode/record.db")).runs))
+    process.kill(pid, "SIGKILL");
+  process.kill(-run.pid, "SIGKILL");
+  await run.ended;
+  await neverDone(here);
+});
+
+test("half a file, by a shell's copy: the run is interrupted", async (t) => {
+  const { here, run } = await halfWayInShell(t);
+  process.kill(run.pid, "SIGINT");
+  assert.equal((await run.ended).code, 130);
+  await neverDone(here);
+});
+
+test("half a file, by a shell's copy: its time is over", async (t) => {
+  const { here, run } = await halfWayInShell(t, ', timeout: "1500ms"');
+  failed(await run.ended, /half ran longer than its timeout of 1\.5 s/);
   await neverDone(here);
 });
 

@@ -9,6 +9,8 @@ export interface Seen {
   readonly command: string;
   /** The value of ALAMODE_STEP, if it has one: `<run>/<execution>`. */
   readonly step: string | undefined;
+  /** Absolute path of its slot, if it is a shell that steps are copies of, or such a copy. */
+  readonly slot: string | undefined;
 }
 
 export function processes(): Seen[] {
@@ -19,21 +21,24 @@ export function processes(): Seen[] {
       const stat = read(`/proc/${name}/stat`);
       const [state = "", parent] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
       const environment = read(`/proc/${name}/environ`).split("\0");
+      const value = (variable: string) =>
+        environment.find((line) => line.startsWith(`${variable}=`))?.slice(variable.length + 1);
       return {
         pid: Number(name),
         parent: Number(parent),
         command: read(`/proc/${name}/cmdline`).replaceAll("\0", " ").trim(),
-        step: environment.find((line) => line.startsWith("ALAMODE_STEP="))?.slice("ALAMODE_STEP=".length),
+        step: value("ALAMODE_STEP"),
+        slot: value("ALAMODE_SLOT"),
         dead: state === "" || state === "Z" || state === "X",
       };
     })
     .filter(({ dead }) => !dead);
 }
 
-/** Processes that tasks of these runs started. */
+/** Processes that tasks of these runs started, and shells that they are copies of. */
 export function stepsOf(runs: readonly string[]): Seen[] {
-  return processes().filter(
-    ({ step }) => step !== undefined && runs.some((run) => step.startsWith(`${run}/`)),
+  return processes().filter(({ step, slot }) =>
+    runs.some((run) => step?.startsWith(`${run}/`) || slot?.includes(`/${run}/`)),
   );
 }
 

@@ -9,12 +9,14 @@ import { setTimeout as delay } from "node:timers/promises";
 import { errnoOf } from "../../errors.ts";
 import type { Resources } from "../../record/types.ts";
 import { makeFifos } from "./fifos.ts";
-import { type Launched, Launchers, NoLauncher } from "./launchers.ts";
+import { type Launched, NoLauncher } from "./launcher.ts";
+import { Launchers } from "./launchers.ts";
 import {
   groupMembers,
   groupMemory,
   groupUsage,
   signalProcess,
+  slotProcesses,
   stepProcesses,
   systemMemoryKills,
 } from "./processes.ts";
@@ -36,12 +38,20 @@ const WATCH_SHARE = 20;
 /** To read it takes 50 µs, as much as all else that is asked before a small command starts: so once a second at most. */
 const KILLS_KNOWN_MS = 1_000;
 
+interface Running {
+  readonly at: number;
+  /** Its group is that of a launcher, which is a member. */
+  readonly isLaunchers: boolean;
+}
+
 /** Opens the executor of one run. `run` is the beginning of all its steps' ALAMODE_STEP. */
 export function openLocalExecutor(run: string, launchers = new Launchers()): Executor {
   let supervisor: Supervisor | undefined;
   let guardFifo = "";
-  /** Group → when it started. */
-  const groups = new Map<number, number>();
+  /** Group → what is known of the command that runs there. */
+  const groups = new Map<number, Running>();
+  /** Groups that the supervisor knows, and keeps when a command has ended: a launcher's own. */
+  const kept = new Set<number>();
   const used = new Map<number, Resources>();
   /** Group → what is called when it uses more memory than it may. */
   const limits = new Map<number, { readonly bytes: number; exceeded(usedBytes: number): void }>();
@@ -70,10 +80,12 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
     // A walk through /proc takes milliseconds, and of a command that is young there is nothing to be kept.
     const before = performance.now() - SAMPLE_MS;
     const looked = new Set(
-      [...groups].flatMap(([group, at]) => (at < before || limits.has(group) ? group : [])),
+      [...groups].flatMap(([group, { at }]) => (at < before || limits.has(group) ? group : [])),
     );
     if (looked.size === 0) return;
-    for (const [group, now] of groupUsage(looked)) {
+    // What a launcher itself has taken by now was for others, too.
+    const isOther = (pid: number, group: number) => pid === group && groups.get(group)!.isLaunchers;
+    for (const [group, now] of groupUsage(looked, isOther)) {
       const limit = limits.get(group);
       if (limit !== undefined && now.rssBytes > limit.bytes) {
         const usedBytes = groupMemory(group);
@@ -93,17 +105,23 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
   function supervised(): Supervisor {
     if (!supervisor?.alive) {
       supervisor = startSupervisor(run, guardFifo);
-      for (const group of groups.keys()) supervisor.started(group);
+      for (const group of new Set([...groups.keys(), ...kept])) supervisor.started(group);
     }
     return supervisor;
   }
 
-  async function started(job: Job): Promise<Launched> {
+  async function started(job: Job, anew: boolean): Promise<Launched> {
     const guard = supervised();
-    return launchers.start(job, guard.fifo) ?? spawned(job, guard);
+    return launchers.start(job, guard.fifo, anew) ?? spawned(job, guard);
   }
 
-  async function execute(job: Job, stop: AbortSignal, kill: AbortSignal): Promise<Ended> {
+  /** Undefined where a launcher could not begin it, and it is to be started `anew`. */
+  async function attempt(
+    job: Job,
+    stop: AbortSignal,
+    kill: AbortSignal,
+    anew: boolean,
+  ): Promise<Ended | undefined> {
     const startedMs = performance.now();
     const over = (how: Omit<Ended, "durationMs" | "resources" | "survivors"> & Partial<Ended>): Ended => ({
       survivors: [],
@@ -114,26 +132,32 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
     const killsBefore = recentMemoryKills();
     let launched: Launched;
     try {
-      launched = await started(job).catch((error) => {
+      launched = await started(job, anew).catch((error) => {
         // Nothing was started. Nobody reads the supervisor's FIFO: it was killed a moment ago, which Node.js has not heard of yet.
         if (errnoOf(error) === "ENXIO") supervisor = undefined;
         // A task removed what lies around it.
         else if (errnoOf(error) === "ENOENT" && !existsSync(fifoOf(job.slot))) makeFifos([fifoOf(job.slot)]);
         else if (!(error instanceof NoLauncher)) throw error;
-        return started(job);
+        return started(job, anew);
       });
     } catch (spawnError) {
       return over({ spawnError });
     }
-    const { group } = launched;
-    groups.set(group, performance.now());
+    const { group, isLaunchers } = launched;
+    groups.set(group, { at: performance.now(), isLaunchers });
+    if (isLaunchers && !kept.has(group)) {
+      kept.add(group);
+      supervised().started(group);
+    }
     const stopping = stopper(group, job.timeoutMs, stop, kill);
     if (job.memoryBytes !== undefined) {
       limits.set(group, { bytes: job.memoryBytes, exceeded: (usedBytes) => stopping.exceeded(usedBytes) });
       sampleIn(WATCH_MS);
     } else if (sampler === undefined) sampleIn(SAMPLE_MS);
     try {
-      const { code, signal, left } = await launched.ended;
+      const end = await launched.ended;
+      if (end === undefined) return undefined;
+      const { code, signal, left } = end;
       const survivors = left ? await endSurvivors(group, job, stopping.reason !== undefined, kill) : [];
       return over({
         ...(signal === null ? { exitCode: code! } : { signal }),
@@ -148,7 +172,7 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
       groups.delete(group);
       limits.delete(group);
       used.delete(group);
-      supervisor?.ended(group);
+      if (!isLaunchers) supervisor?.ended(group);
     }
   }
 
@@ -160,13 +184,17 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
       guardFifo = join(folder, "guard");
       const pipes = launchers.pipesOf(folder, slots);
       makeFifos([...slots.map(fifoOf), guardFifo, ...pipes]);
-      launchers.openPipes();
+      launchers.openPipes((group) => {
+        if (kept.delete(group)) supervisor?.ended(group);
+      });
       return slots;
     },
-    execute,
+    async execute(job, stop, kill) {
+      return (await attempt(job, stop, kill, false)) ?? (await attempt(job, stop, kill, true))!;
+    },
     async endLeftovers(slot, step, waiting, stop) {
       for (let tries = 0; !stop.aborted; tries++) {
-        const left = stepProcesses(step);
+        const left = [...stepProcesses(step), ...slotProcesses(slot)];
         for (const { pid } of left) signalProcess(pid, "SIGKILL");
         if (left.length === 0 && !fifoHeld(slot)) return;
         if (tries === 20) waiting();
@@ -220,7 +248,8 @@ async function spawned(job: Job, { fifo }: Supervisor): Promise<Launched> {
         () => undefined,
         (error) => error,
       );
-    return { group: child.pid, ended: exit.then(([code, signal]) => ({ code, signal, left: true })) };
+    const ended = exit.then(([code, signal]) => ({ code, signal, left: true }));
+    return { group: child.pid, isLaunchers: false, ended };
   } finally {
     for (const fd of fds) closeSync(fd);
   }

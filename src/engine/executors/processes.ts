@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { errnoOf } from "../../errors.ts";
+import { SLOT_VARIABLE } from "./shell-launcher.ts";
 import type { Survivor } from "./types.ts";
 
 const linux = process.platform === "linux";
@@ -38,13 +39,27 @@ export function groupMembers(group: number): Survivor[] {
 
 /** Living processes that carry ALAMODE_STEP with a value that begins with `prefix`. Empty where there is no /proc. */
 export function stepProcesses(prefix: string): (Survivor & { readonly step: string })[] {
+  return carriers("ALAMODE_STEP", (value) => value.startsWith(prefix)).map(({ value, ...process }) => ({
+    ...process,
+    step: value,
+  }));
+}
+
+/** Living shells of a slot, by absolute path, that are launchers, and copies of them. Empty where there is no /proc. */
+export function slotProcesses(slot: string): Survivor[] {
+  return carriers(SLOT_VARIABLE, (value) => value === slot);
+}
+
+function carriers(
+  name: string,
+  wanted: (value: string) => boolean,
+): (Survivor & { readonly value: string })[] {
   if (!linux) return [];
-  const needle = `ALAMODE_STEP=${prefix}`;
+  const begin = `${name}=`;
   return pids().flatMap((pid) => {
-    const entry = read(`/proc/${pid}/environ`)
-      .split("\0")
-      .find((line) => line.startsWith(needle));
-    return entry ? [{ pid, command: commandOf(pid), step: entry.slice("ALAMODE_STEP=".length) }] : [];
+    const entries = read(`/proc/${pid}/environ`).split("\0");
+    const value = entries.find((line) => line.startsWith(begin))?.slice(begin.length);
+    return value !== undefined && wanted(value) ? [{ pid, command: commandOf(pid), value }] : [];
   });
 }
 
@@ -55,15 +70,21 @@ export interface Usage {
   readonly systemMs: number;
 }
 
-/** Adds up, in one walk through /proc, what the living members of each group use, with the processor time of ended children. */
-export function groupUsage(groups: ReadonlySet<number>): Map<number, Usage> {
+/**
+ * Adds up, in one walk through /proc, what the living members of each group use, with the processor time of ended children; but for
+ * `isOther`.
+ */
+export function groupUsage(
+  groups: ReadonlySet<number>,
+  isOther: (pid: number, group: number) => boolean,
+): Map<number, Usage> {
   const found = new Map<number, Usage>();
   if (!linux) return found;
   for (const pid of pids()) {
     const stat = read(`/proc/${pid}/stat`);
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const group = Number(fields[2]);
-    if (!groups.has(group)) continue;
+    if (!groups.has(group) || isOther(pid, group)) continue;
     // proc(5), counted from the state: utime 11, stime 12, cutime 13, cstime 14 (in 1/100 s), rss 21 (in pages).
     const field = (n: number) => Number(fields[n]);
     const so = found.get(group) ?? { rssBytes: 0, userMs: 0, systemMs: 0 };

@@ -1,4 +1,5 @@
-// What a launcher runs: Perl that reads jobs and becomes them, see launchers.ts. A job is its length in bytes, a line end, and
+// A launcher in Perl, that reads jobs, and a copy of which becomes each. Written in Perl, which nearly every system has and which
+// can do what shells cannot: begin a session, and tell a signal from an exit code. A job is its length in bytes, a line end, and
 // fields that end in NUL: how many of them follow that say where it is to run (none: where the one before did), namely cwd, log,
 // slot and variables, each as name=value; then the value of ALAMODE_STEP, and the words of the command. Answers, each a line
 // that begins with the launcher's number: `started <group>`, then `ended <wait status> <whether anything is left>`; or `failed
@@ -8,6 +9,8 @@
 // and 3 is the slot's FIFO.
 import { constants } from "node:fs";
 import { constants as os } from "node:os";
+import type { Kind } from "./launcher.ts";
+import type { Job } from "./types.ts";
 
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = constants;
 
@@ -22,7 +25,7 @@ const BEGIN_SESSION =
     ? "require POSIX; POSIX::setsid();"
     : `syscall(${SETSID}) == $$ or require POSIX, POSIX::setsid();`;
 
-export const LAUNCHER_SCRIPT = `
+const SCRIPT = `
 use strict;
 ${SETSID === undefined ? "require POSIX;" : ""}
 umask 022;
@@ -80,3 +83,58 @@ sub failed {
   syswrite $answers, $line;
 }
 `;
+
+/** Becomes a program that is found by PATH, or tells in the log that it is not there: as the executor does without launchers. */
+const BECOME = ["/bin/sh", "-c", 'exec "$@"', "sh"];
+
+/** Linux takes no word of 128 KiB or more (MAX_ARG_STRLEN); macOS takes 1 MiB in all. Larger ones are not for launchers. */
+const MOST_WORD_BYTES = 120_000;
+const MOST_BYTES = 500_000;
+
+/** Whether the job is of a size that such a launcher takes. */
+export function perlTakes(job: Job): boolean {
+  let bytes = 0;
+  for (const all of [placeOf(job), wordsOf(job)]) {
+    for (const field of all) {
+      // A unit of UTF-16 takes at most three bytes.
+      const most = field.length * 3 <= MOST_WORD_BYTES ? field.length * 3 : Buffer.byteLength(field);
+      if (most > MOST_WORD_BYTES || field.includes("\0")) return false;
+      bytes += most;
+    }
+  }
+  return bytes <= MOST_BYTES;
+}
+
+/** `guard` is the FIFO of a supervisor that lives; `number` begins its answers. */
+export function perlLauncher(perl: string, guard: string, number: string): Kind {
+  /** What the job before was told of where it runs. */
+  let before = "";
+  return {
+    program: [perl, "-e", SCRIPT, guard, number],
+    // Bound now, a function is not looked up anew by each child that calls it: ten pages less to copy.
+    env: { PATH: "/usr/local/bin:/usr/bin:/bin", LD_BIND_NOW: "1" },
+    isGroupOfJobs: false,
+    told(job) {
+      const place = placeOf(job);
+      const where = fields([String(place.length), ...place]);
+      const text = (where === before ? fields(["0"]) : where) + fields(wordsOf(job));
+      before = where;
+      return `${Buffer.byteLength(text)}\n${text}`;
+    },
+  };
+}
+
+/** Where a job runs, and its variables: told only where they differ from those of the job before. */
+function placeOf({ cwd, log, slot, env }: Job): string[] {
+  const place = [cwd, log, slot];
+  for (const name of Object.keys(env)) place.push(`${name}=${env[name]}`);
+  return place;
+}
+
+function wordsOf({ argv, step }: Job): string[] {
+  return [step, ...(argv[0] === "/bin/sh" ? [] : BECOME), ...argv];
+}
+
+function fields(all: readonly string[]): string {
+  return `${all.join("\0")}\0`;
+}
