@@ -1,7 +1,7 @@
 // A command cannot tell whether a launcher started it: the same table of commands is performed with launchers and without, and
 // everything that can be seen of them is compared.
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { setImmediate as nextTurn } from "node:timers/promises";
@@ -9,6 +9,7 @@ import fc from "fast-check";
 import { usesBuiltinsOnly } from "../../src/engine/executors/builtins-only.ts";
 import { Launchers } from "../../src/engine/executors/launchers.ts";
 import { fifoHeld, openLocalExecutor } from "../../src/engine/executors/local.ts";
+import { slotProcesses } from "../../src/engine/executors/processes.ts";
 import { hasShellLauncher } from "../../src/engine/executors/shell-launcher.ts";
 import type { Ended, Executor } from "../../src/engine/executors/types.ts";
 import { errnoOf } from "../../src/errors.ts";
@@ -62,6 +63,8 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   "a variable that is not there": sh("set -eu; echo $nothing; echo not reached"),
   "a file that is not there": sh("echo one\nread -r x <nothing\necho not reached"),
   "a folder that is not there": sh("echo one\n\ncd nothing"),
+  "the folder before, where there was none": sh("cd -; echo x >here"),
+  "a NUL, which no program can be given": sh("echo 'a\0b'"),
   "wrong arithmetic": sh("echo $((1/0)); echo not reached"),
   "a wrong number": sh("[ a -eq 1 ]"),
   "both outputs": sh("echo one; echo two >&2; echo three 2>&1"),
@@ -224,6 +227,74 @@ test("a loop that has no end is ended with its group, and the slot goes on", asy
     kill.abort();
     assert.equal((await killed).stoppedFor, "interrupted");
     assert.equal((await executor.execute(job("exit 3"), never, never)).exitCode, 3);
+  } finally {
+    await executor.close();
+  }
+});
+
+test("a timeout that comes as its command ends does not end the slot's next one", async (t) => {
+  const executor = openLocalExecutor("run");
+  const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);
+  const cwd = join(slot!, "work");
+  mkdirSync(cwd);
+  const job = (text: string, more = {}) => {
+    const command = { step: "run/step", argv: sh(text), cwd, env: {}, log: join(slot!, "log"), slot: slot! };
+    return executor.execute({ ...command, ...more }, never, never);
+  };
+  const never = new AbortController().signal;
+  try {
+    assert.equal((await job("exit 2")).exitCode, 2); // so that its shell is there
+    const beganMs = performance.now();
+    const ending = job("echo x >here; while [ ! -e go ]; do :; done", { timeoutMs: 300 });
+    let over = false; // on a machine so busy that the timeout comes first
+    void ending.then(() => {
+      over = true;
+    });
+    while (!over && !existsSync(join(cwd, "here"))) await nextTurn();
+    // An engine that is busy until both have happened: of the timeout it hears first.
+    writeFileSync(join(cwd, "go"), "");
+    while (slotProcesses(slot!).length > 1 || performance.now() < beganMs + 310);
+    assert.equal((await ending).stoppedFor, "timeout");
+    assert.equal((await job("exit 3")).exitCode, 3);
+  } finally {
+    await executor.close();
+  }
+});
+
+test("a shell that was killed is told by its signal, and nobody writes of it to the log", {
+  skip: (!hasShellLauncher() || process.platform !== "linux") && "no such launcher",
+}, async (t) => {
+  const executor = openLocalExecutor("run");
+  const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);
+  const here = join(slot!, "work/here");
+  const endless = sh("echo x >here; while true; do :; done");
+  try {
+    for (const [whom, signal] of [
+      ["copy", "SIGKILL"],
+      ["group", "SIGTERM"],
+    ] as const) {
+      const killed = seen(executor, slot!, endless);
+      while (!existsSync(here)) await nextTurn();
+      const pids = slotProcesses(slot!).map(({ pid }) => pid);
+      const parent = (pid: number) => Number(readFileSync(`/proc/${pid}/stat`, "latin1").split(" ")[3]);
+      const copy = pids.find((pid) => pids.includes(parent(pid)))!;
+      process.kill(whom === "copy" ? copy : -parent(copy), signal);
+      assert.deepEqual(await killed, { log: "", error: "", survivors: [], signal }, whom);
+      rmSync(here);
+    }
+  } finally {
+    await executor.close();
+  }
+});
+
+test("where a task removed the slot's FIFO, no file takes its place", async (t) => {
+  const executor = openLocalExecutor("run");
+  const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);
+  const alive = join(slot!, "alive");
+  try {
+    rmSync(alive);
+    assert.equal((await seen(executor, slot!, sh("exit 3"))).exitCode, 3);
+    assert.ok(lstatSync(alive).isFIFO());
   } finally {
     await executor.close();
   }

@@ -33,8 +33,8 @@ export interface End {
 /** A command that a launcher has started. */
 export interface Launched {
   readonly group: number;
-  /** The group is a launcher's, and stays when the command has ended. */
-  readonly isLaunchers: boolean;
+  /** Whose group it is, if not the command's own: it stays when the command has ended. Closed, it takes no other. */
+  readonly launcher: Pick<Launcher, "close"> | undefined;
   /** Undefined where it could not be begun, which only a launcher whose group it is tells so late. */
   readonly ended: Promise<End | undefined>;
 }
@@ -74,11 +74,12 @@ export class Launcher {
     }
     this.#child.unref();
     this.#exited = new Promise((resolve) => {
-      const gone = () => {
+      const gone = (signal: NodeJS.Signals | null = null) => {
         if (!this.#gone) closeSync(writer);
         this.#gone = true;
-        // What it was at is without a parent now: whoever waits looks for what is left, and ends it.
-        this.#waiting?.ended({ code: null, signal: "SIGKILL", left: true });
+        // What it was at is without a parent now: whoever waits looks for what is left, and ends it. A signal was most likely its group's.
+        const how = (kind.isGroupOfJobs && signal) || "SIGKILL";
+        this.#waiting?.ended({ code: null, signal: how, left: true });
         this.#waiting = undefined;
         on.gone();
         resolve();
@@ -92,7 +93,9 @@ export class Launcher {
       this.#child.once("error", (error) =>
         failed(NOT_RUNNABLE.includes(errnoOf(error) ?? "") ? new NoLauncher() : error),
       );
-      this.#child.once("exit", (code) => (code && !this.#hasAnswered ? failed(new NoLauncher()) : gone()));
+      this.#child.once("exit", (code, signal) =>
+        code && !this.#hasAnswered ? failed(new NoLauncher()) : gone(signal),
+      );
     });
   }
 
@@ -113,12 +116,12 @@ export class Launcher {
       const ended = new Promise<End | undefined>((resolve) => {
         end = resolve;
       });
-      const isLaunchers = this.#kind.isGroupOfJobs;
+      const launcher = this.#kind.isGroupOfJobs ? this : undefined;
       let group = 0;
       this.#waiting = {
         started: (pid) => {
           group = pid;
-          resolve({ group, isLaunchers, ended });
+          resolve({ group, launcher, ended });
         },
         ended: (how) => {
           over();
@@ -130,7 +133,7 @@ export class Launcher {
           reject(error);
         },
       };
-      if (isLaunchers && this.pid !== undefined) this.#waiting.started(this.pid);
+      if (launcher !== undefined && this.pid !== undefined) this.#waiting.started(this.pid);
       this.#tell(Buffer.from(this.#kind.told(job)));
     });
   }

@@ -111,6 +111,7 @@ export class Launchers {
     const launcher: Launcher = new Launcher(made, pipe, this.#answers!.writer, {
       broken: () => this.#kinds.delete(name),
       gone: () => {
+        this.#byNumber.delete(number);
         if (made.isGroupOfJobs && launcher.pid !== undefined) this.#groupGone(launcher.pid);
       },
     });

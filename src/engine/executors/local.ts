@@ -143,7 +143,8 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
     } catch (spawnError) {
       return over({ spawnError });
     }
-    const { group, isLaunchers } = launched;
+    const { group, launcher } = launched;
+    const isLaunchers = launcher !== undefined;
     groups.set(group, { at: performance.now(), isLaunchers });
     if (isLaunchers && !kept.has(group)) {
       kept.add(group);
@@ -156,6 +157,8 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
     } else if (sampler === undefined) sampleIn(SAMPLE_MS);
     try {
       const end = await launched.ended;
+      // The signal may reach the launcher only after its answer, and would end the slot's next command with it.
+      if (stopping.reason !== undefined) await launcher?.close();
       if (end === undefined) return undefined;
       const { code, signal, left } = end;
       const survivors = left ? await endSurvivors(group, job, stopping.reason !== undefined, kill) : [];
@@ -249,7 +252,7 @@ async function spawned(job: Job, { fifo }: Supervisor): Promise<Launched> {
         (error) => error,
       );
     const ended = exit.then(([code, signal]) => ({ code, signal, left: true }));
-    return { group: child.pid, isLaunchers: false, ended };
+    return { group: child.pid, launcher: undefined, ended };
   } finally {
     for (const fd of fds) closeSync(fd);
   }

@@ -38,7 +38,7 @@ export function shellTakes({ argv, cwd, log, slot, env }: Job): boolean {
     argv[0] === SHELL &&
     argv[1] === "-ec" &&
     usesBuiltinsOnly(argv[2]!) &&
-    ![cwd, log, slot].some((path) => path.includes("\0")) &&
+    ![argv[2]!, cwd, log, slot].some((text) => text.includes("\0")) &&
     Object.entries(env).every(
       ([name, value]) => NAME.test(name) && !OWN_VARIABLES.has(name) && !value.includes("\0"),
     )
@@ -67,9 +67,13 @@ export function shellLauncher(slot: string, number: string): Kind {
         names = Object.keys(env);
       }
       // A function's messages name the line it was read from, and what `eval` reads begins with the first; those of what runs in `eval`
-      // would name that. The folder is entered anew each time: another may have its name by now.
+      // would name that. The folder is entered anew each time: another may have its name by now. A fresh shell has been in no other
+      // (OLDPWD). `<>` would make a file where the FIFO is not. What this shell itself says ("Killed", of its copy) is in no log.
+      const alive = quoted(`${slot}/alive`);
       return `${text}eval ${quoted(`f() { ${argv[2]}\n}`)}
-cd -P ${quoted(cwd)} && { (set -e; f) </dev/null 4>&-; echo "${number} exited $?" >&4; } >>${quoted(log)} 2>&1 3<>${quoted(`${slot}/alive`)}
+cd -P ${quoted(cwd)} && unset OLDPWD && [ -p ${alive} ] && {
+(set -e; f) </dev/null 2>&1 4>&-; echo "${number} exited $?" >&4
+} >>${quoted(log)} 3<>${alive}
 case $? in 0) ;; *) echo "${number} refused" >&4 ;; esac
 `;
     },
