@@ -232,6 +232,37 @@ test("a loop that has no end is ended with its group, and the slot goes on", asy
   }
 });
 
+test("text that is none for a shell, or for more than its builtins, is not for a copy", () => {
+  const refused = [
+    "echo > 2>&1 a",
+    "2>&1 while false; do :; done",
+    "for a 2>&1 in b; do :; done",
+    "while 2>&1 true do :; done",
+    "PATH=/bin:%builtin; test",
+    'read -r PA"TH" <in; test',
+  ];
+  assert.deepEqual(refused.filter(usesBuiltinsOnly), []);
+  const taken = ["2>&1 echo a >b", "echo a >&2 >b 2>&1", "if 2>&1 true; then :; fi 2>&1", ">a"];
+  assert.deepEqual(taken.filter(usesBuiltinsOnly), taken);
+});
+
+test("a program that PATH puts before a builtin is seen to end", async (t) => {
+  const dir = scratch(t);
+  const executor = openLocalExecutor("run");
+  const [slot] = await executor.openSlots(join(dir, "slots"), 1);
+  // Dash has `%builtin` in PATH stand for its own. This one leaves something running.
+  writeFileSync(join(dir, "test"), "#!/bin/sh\n/bin/sleep 60 &\n", { mode: 0o755 });
+  const job = { step: "run/step", argv: sh("test"), env: { PATH: `${dir}:%builtin` } };
+  const never = new AbortController().signal;
+  try {
+    const all = { ...job, cwd: slot!, log: join(slot!, "log"), slot: slot! };
+    const { exitCode, survivors } = await executor.execute(all, never, never);
+    if (hasShellLauncher()) assert.deepEqual([exitCode, survivors.length], [0, 1]);
+  } finally {
+    await executor.close();
+  }
+});
+
 test("a timeout that comes as its command ends does not end the slot's next one", async (t) => {
   const executor = openLocalExecutor("run");
   const [slot] = await executor.openSlots(join(scratch(t), "slots"), 1);

@@ -3,8 +3,11 @@
 // PPID, LINENO …). A small part of the shell's grammar (POSIX 2.10), read strictly: what is not known here is not told of as such.
 
 const COMMANDS = new Set("[ : break cd continue echo exit false printf read set test true".split(" "));
-/** Variables that a shell sets by itself, and ours: by text, wherever the name stands. So does /proc tell of a process. */
-const TELLING = /\b(?:ALAMODE_\w+|LINENO|OLDPWD|OPTARG|OPTIND|PPID|PS[124]|PWD)\b|\/proc\b|\/dev\/fd\b/;
+/**
+ * Variables that a shell sets by itself, and ours: by text, wherever the name stands. So does /proc tell of a process. PATH, since dash
+ * takes `%builtin` there: programs of folders before it go before builtins.
+ */
+const TELLING = /\b(?:ALAMODE_\w+|LINENO|OLDPWD|OPTARG|OPTIND|PATH|PPID|PS[124]|PWD)\b|\/proc\b|\/dev\/fd\b/;
 const MOST_CHARACTERS = 16_000;
 
 /** Whether `/bin/sh -ec text` is performed by the shell alone, in one process, and cannot tell which process that is. */
@@ -19,11 +22,12 @@ type Token =
   /** `;`, `&&`, `||`, or a line end. */
   | { readonly kind: "operator"; readonly text: string }
   /** `<`, `>` and `>>`, whose word follows. */
-  | { readonly kind: "redirection" };
+  | { readonly kind: "redirection" }
+  /** A whole one onto another descriptor, `2>&1`. */
+  | { readonly kind: "duplicate" };
 
 const BLANK = /[ \t]+/y;
 const OPERATOR = /&&|\|\||[;\n]/y;
-/** Onto another descriptor there is no word to follow. */
 const DUPLICATE = /[12]?>&[12](?![^ \t\n;])/y;
 const REDIRECTION = /[012]?(?:>>|[<>])(?![<>&|(])/y;
 const PLAIN = /[\w./:,+%@^=*?![\]-]+/y;
@@ -74,7 +78,7 @@ function tokensOf(text: string): Token[] | undefined {
     if (take(BLANK) !== undefined) continue;
     const operator = take(OPERATOR);
     if (operator !== undefined) tokens.push({ kind: "operator", text: operator });
-    else if (take(DUPLICATE) !== undefined) continue;
+    else if (take(DUPLICATE) !== undefined) tokens.push({ kind: "duplicate" });
     else if (take(REDIRECTION) !== undefined) tokens.push({ kind: "redirection" });
     else {
       const from = at;
@@ -173,12 +177,14 @@ class Reader {
   }
 
   #redirections(): boolean {
-    while (this.#tokens[this.#at]?.kind === "redirection") {
+    for (;;) {
+      const kind = this.#tokens[this.#at]?.kind;
+      if (kind !== "redirection" && kind !== "duplicate") return true;
       this.#at++;
+      if (kind === "duplicate") continue;
       if (this.#word() === undefined) return false;
       this.#at++;
     }
-    return true;
   }
 
   #lines(): void {
@@ -208,5 +214,7 @@ function isBuiltin([name, ...words]: readonly string[]): boolean {
   // What a shell answers above 128 is told from a signal by nobody who waits for a copy of it.
   if (name === "exit") return words.length === 1 && /^\d\d?$/.test(words[0]!);
   if (name === "set") return words.length > 0 && words.every((word) => /^-[eu]+$/.test(word));
+  // A name that is put together could be any of those above.
+  if (name === "read") return words.every((word) => word === "-r" || NAME.test(word));
   return COMMANDS.has(name!);
 }

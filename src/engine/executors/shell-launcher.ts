@@ -38,6 +38,7 @@ export function shellTakes({ argv, cwd, log, slot, env }: Job): boolean {
     argv[0] === SHELL &&
     argv[1] === "-ec" &&
     usesBuiltinsOnly(argv[2]!) &&
+    !env["PATH"]?.includes("%builtin") && // it lets programs go before builtins
     ![argv[2]!, cwd, log, slot].some((text) => text.includes("\0")) &&
     Object.entries(env).every(
       ([name, value]) => NAME.test(name) && !OWN_VARIABLES.has(name) && !value.includes("\0"),
