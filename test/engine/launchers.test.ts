@@ -240,6 +240,7 @@ test("text that is none for a shell, or for more than its builtins, is not for a
     "while 2>&1 true do :; done",
     "PATH=/bin:%builtin; test",
     'read -r PA"TH" <in; test',
+    "if ".repeat(5_000),
   ];
   assert.deepEqual(refused.filter(usesBuiltinsOnly), []);
   const taken = ["2>&1 echo a >b", "echo a >&2 >b 2>&1", "if 2>&1 true; then :; fi 2>&1", ">a"];

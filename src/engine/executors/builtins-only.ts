@@ -9,6 +9,8 @@ const COMMANDS = new Set("[ : break cd continue echo exit false printf read set 
  */
 const TELLING = /\b(?:ALAMODE_\w+|LINENO|OLDPWD|OPTARG|OPTIND|PATH|PPID|PS[124]|PWD)\b|\/proc\b|\/dev\/fd\b/;
 const MOST_CHARACTERS = 16_000;
+/** Of commands within commands. The reader calls itself for each, and a stack has an end. */
+const MOST_DEEP = 100;
 
 /** Whether `/bin/sh -ec text` is performed by the shell alone, in one process, and cannot tell which process that is. */
 export function usesBuiltinsOnly(text: string): boolean {
@@ -102,6 +104,7 @@ const RESERVED = new Set("! { } case do done elif else esac fi for if in then un
 class Reader {
   readonly #tokens: readonly Token[];
   #at = 0;
+  #depth = 0;
 
   constructor(tokens: readonly Token[]) {
     this.#tokens = tokens;
@@ -133,6 +136,13 @@ class Reader {
   }
 
   #command(): boolean {
+    if (++this.#depth > MOST_DEEP) return false;
+    const isOne = this.#oneCommand();
+    this.#depth--;
+    return isOne;
+  }
+
+  #oneCommand(): boolean {
     if (this.#reserved("for")) return this.#for();
     if (this.#reserved("if")) return this.#if();
     if (this.#reserved("while") || this.#reserved("until")) return this.#list() && this.#loop();
