@@ -18,7 +18,14 @@ case $kind in
 esac
 `;
 
-const KINDS = ["file", "file", "named", "script", "folder", "folder", "empty"] as const;
+/** The same of text that needs nothing but a shell, and so is performed by a copy of one. */
+const plain = (name: string) =>
+  `echo ${name} >> "$JOURNAL"; echo ${name} > "$OUTPUT"
+for file in inputs/*; do
+if [ -f "$file" ]; then while IFS= read -r line; do echo "$line"; done < "$file" >> "$OUTPUT"; fi
+done`;
+
+const KINDS = ["file", "plain", "plain", "named", "script", "folder", "folder", "empty"] as const;
 
 /** The project's files, for so many tasks; the same seed gives the same plan. */
 export function killProject(seed: number, tasks: number): Record<string, string> {
@@ -27,11 +34,14 @@ export function killProject(seed: number, tasks: number): Record<string, string>
   const lines = [`import { Dag, files } from "a-la-mode";`, `const dag = new Dag({ name: "kill" });`];
   for (let n = 0; n < tasks; n++) {
     const kind = KINDS[pick(KINDS.length)]!;
-    const spec = [
-      `command: ["./step.sh", "t${n}", "${kind}"]`,
-      `files: files("step.sh")`,
-      ...(kind === "named" ? [`produces: "deep/result.txt"`] : []),
-    ].join(", ");
+    const spec =
+      kind === "plain"
+        ? `command: ${JSON.stringify(plain(`t${n}`))}`
+        : [
+            `command: ["./step.sh", "t${n}", "${kind}"]`,
+            `files: files("step.sh")`,
+            ...(kind === "named" ? [`produces: "deep/result.txt"`] : []),
+          ].join(", ");
     lines.push(`dag.task("t${n}", { ${spec} }, { pass: ["JOURNAL"] });`);
     // Dependencies lie in the two layers before, of twelve tasks each.
     const layer = Math.floor(n / 12) * 12;
