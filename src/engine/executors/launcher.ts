@@ -78,8 +78,10 @@ export class Launcher {
         if (!this.#gone) closeSync(writer);
         this.#gone = true;
         // What it was at is without a parent now: whoever waits looks for what is left, and ends it. A signal was most likely its group's.
-        const how = (kind.isGroupOfJobs && signal) || "SIGKILL";
-        this.#waiting?.ended({ code: null, signal: how, left: true });
+        const killed: End = { code: null, signal: (kind.isGroupOfJobs && signal) || "SIGKILL", left: true };
+        // A shell that ends by itself could not make a copy of itself.
+        const began = signal !== null || !kind.isGroupOfJobs;
+        this.#waiting?.ended(began ? killed : undefined);
         this.#waiting = undefined;
         on.gone();
         resolve();
@@ -131,6 +133,7 @@ export class Launcher {
         failed: (error) => {
           over();
           reject(error);
+          end(undefined); // where it counted as started when it was told
         },
       };
       if (launcher !== undefined && this.pid !== undefined) this.#waiting.started(this.pid);
