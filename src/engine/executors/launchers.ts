@@ -22,6 +22,12 @@ export interface Usable {
   readonly shell?: boolean;
 }
 
+/** Who hears of process groups that jobs share with their launcher: of each before its first job, and when it has ended. */
+export interface Groups {
+  begun(group: number): void;
+  gone(group: number): void;
+}
+
 export class Launchers {
   readonly #perl: string;
   /** Kinds that work, as far as is known. */
@@ -35,7 +41,7 @@ export class Launchers {
   readonly #pipes = new Map<string, Pipe>();
   #answers: Answers | undefined;
   #started = 0;
-  #groupGone: (group: number) => void = () => {};
+  #groups: Groups | undefined;
 
   constructor({ perl = "/usr/bin/perl", shell = hasShellLauncher() }: Usable = {}) {
     this.#perl = perl;
@@ -57,10 +63,10 @@ export class Launchers {
     return [...(this.#fifos?.jobs ?? [])].slice(0, PIPES_AT_ONCE);
   }
 
-  /** Opens them. Their names go: no task can write to them. `groupGone` hears of each group of a launcher's own that has ended. */
-  openPipes(groupGone: (group: number) => void): void {
+  /** Opens them. Their names go: no task can write to them. */
+  openPipes(groups: Groups): void {
     if (this.#fifos === undefined) return;
-    this.#groupGone = groupGone;
+    this.#groups = groups;
     this.#answers = new Answers(openPipe(this.#fifos.answers, constants.O_WRONLY), (line) =>
       this.#read(line),
     );
@@ -112,9 +118,10 @@ export class Launchers {
       broken: () => this.#kinds.delete(name),
       gone: () => {
         this.#byNumber.delete(number);
-        if (made.isGroupOfJobs && launcher.pid !== undefined) this.#groupGone(launcher.pid);
+        if (made.isGroupOfJobs && launcher.pid !== undefined) this.#groups!.gone(launcher.pid);
       },
     });
+    if (made.isGroupOfJobs && launcher.pid !== undefined) this.#groups!.begun(launcher.pid);
     this.#all.set(key, launcher);
     this.#byNumber.set(number, launcher);
     return launcher;

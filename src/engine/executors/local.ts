@@ -146,10 +146,6 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
     const { group, launcher } = launched;
     const isLaunchers = launcher !== undefined;
     groups.set(group, { at: performance.now(), isLaunchers });
-    if (isLaunchers && !kept.has(group)) {
-      kept.add(group);
-      supervised().started(group);
-    }
     const stopping = stopper(group, job.timeoutMs, stop, kill);
     if (job.memoryBytes !== undefined) {
       limits.set(group, { bytes: job.memoryBytes, exceeded: (usedBytes) => stopping.exceeded(usedBytes) });
@@ -187,8 +183,15 @@ export function openLocalExecutor(run: string, launchers = new Launchers()): Exe
       guardFifo = join(folder, "guard");
       const pipes = launchers.pipesOf(folder, slots);
       makeFifos([...slots.map(fifoOf), guardFifo, ...pipes]);
-      launchers.openPipes((group) => {
-        if (kept.delete(group)) supervisor?.ended(group);
+      launchers.openPipes({
+        begun(group) {
+          kept.add(group);
+          supervised().started(group);
+        },
+        gone(group) {
+          kept.delete(group);
+          supervisor?.ended(group);
+        },
       });
       return slots;
     },
