@@ -1,5 +1,3 @@
-// npm run bench -- [--shapes wide,chain,layered] [--sizes 100,1000] [--peers ninja,make] [--phases cold,noop,changed]
-//                  [--rounds 3] [--jobs N] [--dir FOLDER] [--all] [--micro [NAME,…]] [--json]
 // Compares us with what is installed, and measures the parts. README.md says how to read it.
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
@@ -19,20 +17,31 @@ import { SHAPES, type Shape } from "./workload.ts";
 
 const PEERS = [ninja, make, tup, doit, snakemake, wireit, turbo];
 
-const { values: flags } = parseArgs({
-  options: {
-    shapes: { type: "string", default: SHAPES.join() },
-    sizes: { type: "string", default: "100,1000" },
-    peers: { type: "string", default: PEERS.map(({ name }) => name).join() },
-    phases: { type: "string", default: PHASES.join() },
-    rounds: { type: "string", default: "3" },
-    jobs: { type: "string", default: String(availableParallelism()) },
-    dir: { type: "string" },
-    all: { type: "boolean", default: false },
-    micro: { type: "string" },
-    json: { type: "boolean", default: false },
-  },
-});
+const FLAGS = {
+  shapes: { type: "string", default: SHAPES.join() },
+  sizes: { type: "string", default: "100,1000" },
+  peers: { type: "string", default: PEERS.map(({ name }) => name).join() },
+  phases: { type: "string", default: PHASES.join() },
+  rounds: { type: "string", default: "3" },
+  jobs: { type: "string", default: String(availableParallelism()) },
+  dir: { type: "string" },
+  all: { type: "boolean", default: false },
+  micro: { type: "string" },
+  json: { type: "boolean", default: false },
+  help: { type: "boolean", short: "h", default: false },
+} as const;
+
+const USAGE = `npm run bench -- [--shapes ${SHAPES.join()}] [--sizes 100,1000] [--phases ${PHASES.join()}]
+                 [--peers ${PEERS.map(({ name }) => name).join()}] [--rounds 3] [--jobs N]
+                 [--dir FOLDER] [--all] [--micro all|${Object.keys(MICRO).join("|")}] [--json]
+bench/README.md says how to read what it prints.
+`;
+
+const flags = readFlags();
+if (flags.help) {
+  process.stdout.write(USAGE);
+  process.exit();
+}
 
 const told = (rows: readonly object[], text: string) =>
   process.stdout.write(flags.json ? rows.map((row) => `${JSON.stringify(row)}\n`).join("") : `${text}\n`);
@@ -77,5 +86,14 @@ async function compareAll(): Promise<void> {
       told(rows, rowTable(rows));
       rmSync(join(dir, `${shape}-${n}`), { recursive: true, force: true });
     }
+  }
+}
+
+function readFlags() {
+  try {
+    return parseArgs({ options: FLAGS }).values;
+  } catch (error) {
+    process.stderr.write(`bench: ${error instanceof Error ? error.message : String(error)}\n\n${USAGE}`);
+    process.exit(2);
   }
 }
