@@ -20,6 +20,9 @@ import { scratch } from "./rig.ts";
 
 const skip = !existsSync("/usr/bin/perl") && "there is no Perl";
 
+/** Of no other process that runs these tests: by it survivors are found. */
+const STEP = `run-${process.pid}/step`;
+
 const sh = (text: string) => ["/bin/sh", "-ec", text];
 
 /** What is printed must be the same from one process to the next: no pids, and of the environment no more than is given. */
@@ -141,7 +144,7 @@ async function seen(executor: Executor, slot: string, argv: readonly string[]): 
     LONG: "é".repeat(20_000),
   };
   const never = new AbortController().signal;
-  const ended = await executor.execute({ step: "run/step", argv, cwd, env, log, slot }, never, never);
+  const ended = await executor.execute({ step: STEP, argv, cwd, env, log, slot }, never, never);
   const { exitCode, signal, survivors, spawnError } = ended;
   const text = existsSync(log) ? readFileSync(log, "utf8").replaceAll(slot, "SLOT") : "";
   const error = (spawnError as NodeJS.ErrnoException | undefined)?.code ?? "";
@@ -256,7 +259,7 @@ test("a program that PATH puts before a builtin is seen to end", async (t) => {
   const [slot] = await executor.openSlots(join(dir, "slots"), 1);
   // Dash has `%builtin` in PATH stand for its own. This one leaves something running.
   writeFileSync(join(dir, "test"), "#!/bin/sh\n/bin/sleep 60 &\n", { mode: 0o755 });
-  const job = { step: "run/step", argv: sh("test"), env: { PATH: `${dir}:%builtin` } };
+  const job = { step: STEP, argv: sh("test"), env: { PATH: `${dir}:%builtin` } };
   const never = new AbortController().signal;
   try {
     const all = { ...job, cwd: slot!, log: join(slot!, "log"), slot: slot! };
@@ -345,7 +348,7 @@ test("of a dead engine whose supervisor died too, a shell's copy is found by its
   try {
     const left = seen(executor, slot!, sh("echo x >here; while true; do :; done"));
     while (!existsSync(join(slot!, "work/here"))) await nextTurn();
-    await executor.endLeftovers(slot!, "run/step", () => assert.fail("waits"), never);
+    await executor.endLeftovers(slot!, STEP, () => assert.fail("waits"), never);
     assert.equal(fifoHeld(slot!), false);
     assert.equal((await left).signal, "SIGKILL");
   } finally {
