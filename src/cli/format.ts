@@ -1,6 +1,7 @@
 // How numbers, times, sizes, IDs and tables look to people. Pure text; no colour.
 import { isAbsolute, relative } from "node:path";
 import { stripVTControlCharacters } from "node:util";
+import { shellQuoted } from "../plan/shell-quoted.ts";
 
 /** `0.05 s`, `0.4 s`, `14 s`, `2 min 14 s`, `1 h 05 min`, `3 d 2 h`. */
 export function duration(ms: number): string {
@@ -78,7 +79,7 @@ export function herePath(path: string, cwd: string): string {
 
 /** A word for /bin/sh: quoted only where that is needed. */
 export function shellWord(text: string): string {
-  return /^[\w./:=@%+,-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+  return /^[\w./:=@%+,-]+$/.test(text) ? text : shellQuoted(text);
 }
 
 /** The text with its control characters made visible: names come from files that others wrote. */

@@ -3,6 +3,7 @@ import { posix } from "node:path";
 import type { Bnormal } from "../bencode/types.ts";
 import { AlamodeError } from "../errors.ts";
 import { parseJson } from "../plan/json-parse.ts";
+import { shellQuoted } from "../plan/shell-quoted.ts";
 import { parseS3Digest } from "../plan/source-s3.ts";
 import type { ToolVersion } from "../plan/tool.ts";
 import type { PlanTask } from "../plan/types.ts";
@@ -204,5 +205,5 @@ function textMap(
 
 /** A word as one would type it at a shell. */
 function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+  return /^[\w@%+=:,./-]+$/.test(word) ? word : shellQuoted(word);
 }

@@ -4,6 +4,7 @@ import { AlamodeError } from "../errors.ts";
 import { inputFileName } from "./input-name.ts";
 import { withNeeds } from "./needs.ts";
 import { type ShellPlace, ShellScanner } from "./shell-context.ts";
+import { shellQuoted } from "./shell-quoted.ts";
 import { isTask, type Task } from "./task.ts";
 
 /** What can be put into a command. A map says under which name a task is depended on: `${{ model: fit }}`. */
@@ -122,7 +123,7 @@ function checked(text: string, at: number): string {
 
 function written(texts: readonly string[], scanner: ShellScanner, isList: boolean, at: number): string {
   const { place } = scanner;
-  if (place === "words") return texts.map(shellQuoted).join(" ");
+  if (place === "words") return texts.map(bashWord).join(" ");
   if (isList && place !== "comment" && place !== "verbatim" && place !== "inside") {
     throw refused(at, "a list within quotes", "Take the quotes away: each member is quoted for itself.");
   }
@@ -164,9 +165,9 @@ function quotedFor(place: Exclude<ShellPlace, "words" | "braces">, text: string)
 const RESERVED =
   /^(?:if|then|else|elif|fi|case|esac|for|select|while|until|do|done|in|function|time|coproc)$/;
 
-/** One word of a shell. */
-function shellQuoted(text: string): string {
-  return /^[\w@%+:,./-]+$/.test(text) && !RESERVED.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
+/** One word of bash, as one would type it. */
+function bashWord(text: string): string {
+  return /^[\w@%+:,./-]+$/.test(text) && !RESERVED.test(text) ? text : shellQuoted(text);
 }
 
 function refused(at: number, what: string, hint: string): AlamodeError {

@@ -95,7 +95,8 @@ function tokensOf(text: string): Token[] | undefined {
   return tokens;
 }
 
-const NAME = /^[A-Za-z_]\w*$/;
+/** Of a shell's variable. */
+export const NAME = /^[A-Za-z_]\w*$/;
 const ASSIGNMENT = /^[A-Za-z_]\w*=/;
 /** After these a command begins, or a list ends. */
 const RESERVED = new Set("! { } case do done elif else esac fi for if in then until while".split(" "));

@@ -7,7 +7,8 @@
 // both, and another launcher takes the next job.
 import { realpathSync } from "node:fs";
 import { basename } from "node:path";
-import { usesBuiltinsOnly } from "./builtins-only.ts";
+import { shellQuoted } from "../../plan/shell-quoted.ts";
+import { NAME, usesBuiltinsOnly } from "./builtins-only.ts";
 import type { Kind } from "./launcher.ts";
 import type { Job } from "./types.ts";
 
@@ -15,7 +16,6 @@ import type { Job } from "./types.ts";
 export const SLOT_VARIABLE = "ALAMODE_SLOT";
 
 const SHELL = "/bin/sh";
-const NAME = /^[A-Za-z_]\w*$/;
 /** Given in the environment, these mean nothing to a fresh shell, or something of their own. */
 const OWN_VARIABLES = new Set("IFS LINENO OLDPWD OPTARG OPTIND PPID PS1 PS2 PS4 PWD".split(" "));
 
@@ -57,7 +57,7 @@ export function shellLauncher(slot: string, number: string): Kind {
     env: { [SLOT_VARIABLE]: slot },
     isGroupOfJobs: true,
     told({ argv, cwd, log, slot, env }) {
-      const wanted = Object.entries(env).map(([name, value]) => `${name}=${quoted(value)}`);
+      const wanted = Object.entries(env).map(([name, value]) => `${name}=${shellQuoted(value)}`);
       let text = begun;
       begun = "";
       const line = wanted.length === 0 ? "" : `export ${wanted.join(" ")}\n`;
@@ -70,17 +70,13 @@ export function shellLauncher(slot: string, number: string): Kind {
       // A function's messages name the line it was read from, and what `eval` reads begins with the first; those of what runs in `eval`
       // would name that. The folder is entered anew each time: another may have its name by now. A fresh shell has been in no other
       // (OLDPWD). `<>` would make a file where the FIFO is not. What this shell itself says ("Killed", of its copy) is in no log.
-      const alive = quoted(`${slot}/alive`);
-      return `${text}eval ${quoted(`f() { ${argv[2]}\n}`)}
-cd -P ${quoted(cwd)} && unset OLDPWD && [ -p ${alive} ] && {
+      const alive = shellQuoted(`${slot}/alive`);
+      return `${text}eval ${shellQuoted(`f() { ${argv[2]}\n}`)}
+cd -P ${shellQuoted(cwd)} && unset OLDPWD && [ -p ${alive} ] && {
 (set -e; f) </dev/null 2>&1 4>&-; echo "${number} exited $?" >&4
-} >>${quoted(log)} 3<>${alive}
+} >>${shellQuoted(log)} 3<>${alive}
 case $? in 0) ;; *) echo "${number} refused" >&4 ;; esac
 `;
     },
   };
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

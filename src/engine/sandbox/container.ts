@@ -3,6 +3,7 @@
 import { join } from "node:path";
 import { AlamodeError } from "../../errors.ts";
 import { DEFAULT_PATH } from "../../plan/search-path.ts";
+import { shellQuoted } from "../../plan/shell-quoted.ts";
 import { imageDigestOf } from "../../record/isolation.ts";
 import { readablePaths } from "./readable.ts";
 import { ask, findProgram, findRuntime, imageId, type Runtime } from "./runtime.ts";
@@ -22,7 +23,7 @@ const HEEDED =
  * FIFO (descriptor 3) until that is done; what the client starts does not.
  */
 function attended(program: string, setsid: string, handed: readonly string[]): string {
-  const client = quoted(program);
+  const client = shellQuoted(program);
   const lines = handed.map((name, i) => `"${name}=$${handedAs(i)}"`).join(" ");
   // printf is the shell's own: what it writes is nobody's argument.
   const values = `printf "%s\\n" ${lines}`;
@@ -36,7 +37,7 @@ exec 5>&1
   echo $?
 } | (
   unset ALAMODE_STEP # whoever looks for what a step has left must not find it
-  exec ${quoted(setsid)} /bin/sh -c '
+  exec ${shellQuoted(setsid)} /bin/sh -c '
     read -r code && [ "$code" -lt 128 ] && exit "$code"
     "$@" >/dev/null 2>&1
     exit "\${code:-137}"' sh ${client} rm -f "$name"
@@ -171,10 +172,6 @@ function hasInit(env: NodeJS.ProcessEnv): boolean {
     PATH: `${env["PATH"] ?? ""}:/usr/libexec/podman:/usr/local/libexec/podman:/usr/lib/podman`,
   };
   return findProgram("catatonit", known) !== undefined;
-}
-
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
 function missing(kind: Runtime["kind"], image: string, digest: string): AlamodeError {
